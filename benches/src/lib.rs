@@ -1,0 +1,1 @@
+//! Benchmarks of the connector; see README.md in this folder.

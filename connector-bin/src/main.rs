@@ -1,0 +1,2 @@
+//! The `connector` command.
+fn main() {}

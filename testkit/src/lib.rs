@@ -1,0 +1,1 @@
+//! Real Kubernetes on loopback for tests.
