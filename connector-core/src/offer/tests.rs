@@ -207,7 +207,7 @@ fn offers_are_found_by_group_version_and_plural() {
 fn offers_are_equal_whatever_the_order() {
     let (one, other) = (sample("a.org", "cats", &["v1"]), sample("b.org", "dogs", &["v1"]));
     let offers: Offers = [one.clone(), other.clone()].into_iter().collect();
-    assert_eq!(offers, [other.clone(), one.clone()].into_iter().collect());
+    assert_eq!(offers, [other.clone(), one].into_iter().collect());
     assert_ne!(offers, [other].into_iter().collect());
     assert!(Offers::default().is_empty() && !offers.is_empty());
 }
