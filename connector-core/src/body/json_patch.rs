@@ -5,6 +5,9 @@
 //! the owner references, and the connection secret. Tests of hidden members are answered from the picture; writes are turned
 //! into operations that keep everything of ours, and the annotations in step.
 //!
+//! What cannot be translated so is refused: operations on all metadata or the root other than writing them, copies of members
+//! that are not in the picture to members that are, and maps that are something else until a later operation mends them.
+//!
 //! The patch begins with a test of the UID, so that it applies to the object that the picture is of.
 
 mod pointer;
@@ -300,6 +303,10 @@ impl Patch<'_> {
             }
             Kind::Add | Kind::Replace => {
                 let (change, renamed) = rename(Some(self.live));
+                // A name that is no text.
+                if change == Change::None && depth == 3 {
+                    return Err(untranslatable(path));
+                }
                 match renamed {
                     Some(renamed) => self.emit_at(kind, path, &renamed),
                     None => self.pass(kind, path, value, raw),
