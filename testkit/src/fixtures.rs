@@ -78,13 +78,22 @@ pub fn recording(name: &str) -> Result<Vec<Recorded>> {
         .collect()
 }
 
-/// Reads one YAML document.
+/// Reads the documents of a YAML file; some fixtures hold a Secret behind their composite.
 ///
 /// # Errors
 ///
-/// The caller's: not one document of YAML.
-pub fn yaml(text: &str) -> Result<Value> {
-    serde_saphyr::from_str(text).context("not a document of YAML")
+/// The caller's: not YAML.
+pub fn yaml(text: &str) -> Result<Vec<Value>> {
+    serde_saphyr::from_multiple(text).context("not YAML")
+}
+
+/// Reads the first document of a YAML file.
+///
+/// # Errors
+///
+/// The caller's: not YAML, or empty.
+pub fn object(text: &str) -> Result<Value> {
+    yaml(text)?.into_iter().next().context("no document in the YAML")
 }
 
 #[cfg(test)]
@@ -98,10 +107,11 @@ mod tests {
             let set = set.expect("a set").path();
             for file in set.is_dir().then(|| std::fs::read_dir(set).expect("a set")).into_iter().flatten() {
                 let path = file.expect("a file").path();
-                let object = yaml(&std::fs::read_to_string(&path).expect("a file"));
-                let object = object.unwrap_or_else(|error| panic!("{}: {error:#}", path.display()));
-                assert!(object["apiVersion"].is_string() && object["kind"].is_string(), "{}", path.display());
-                read += 1;
+                let objects = yaml(&std::fs::read_to_string(&path).expect("a file"));
+                for object in objects.unwrap_or_else(|error| panic!("{}: {error:#}", path.display())) {
+                    assert!(object["apiVersion"].is_string() && object["kind"].is_string(), "{}", path.display());
+                    read += 1;
+                }
             }
         }
         assert!(read > 25, "{read}");

@@ -1,1 +1,2 @@
-
+//! Crossplane's part.
+mod render;
