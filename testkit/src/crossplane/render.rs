@@ -62,7 +62,8 @@ pub(super) fn crd(xrd: &Value, half: Half) -> Result<Value> {
     let versions: Result<Vec<_>> = versions.iter().map(|of| version(of, spec, half, scope)).collect();
 
     let mut metadata = json!({
-        "name": format!("{plural}.{group}"),
+        // An XRD whose name is not that of its composites makes a CRD that kube-apiserver refuses.
+        "name": if half == Half::Composite { xrd["metadata"]["name"].clone() } else { json!(format!("{plural}.{group}")) },
         "ownerReferences": [{
             "apiVersion": "apiextensions.crossplane.io/v1",
             "blockOwnerDeletion": true,
