@@ -1,1 +1,4 @@
 //! The connector as a library.
+
+#[cfg(feature = "embedded")]
+pub mod embedded;
