@@ -73,10 +73,10 @@ fn seen(stored: &Value) -> Value {
             map.retain(|key, _| !key.starts_with(RESERVED_PREFIX));
         }
     }
-    if let Some(local) = annotation(ANNOTATION_CONNECTION_SECRET) {
-        if stored["spec"]["writeConnectionSecretToRef"]["name"] == remote(&local).as_str() {
-            object["spec"]["writeConnectionSecretToRef"]["name"] = local.into();
-        }
+    if let Some(local) = annotation(ANNOTATION_CONNECTION_SECRET)
+        && stored["spec"]["writeConnectionSecretToRef"]["name"] == remote(&local).as_str()
+    {
+        object["spec"]["writeConnectionSecretToRef"]["name"] = local.into();
     }
     tidy(object)
 }
@@ -206,7 +206,7 @@ fn create_is_refused_in_the_words_of_the_reference() {
             foo(json!({"name": "a", "labels": {LABEL_NAMESPACE: "other"}})),
             422,
             format!(
-                "Foo.g \"\" is invalid: metadata.labels: Forbidden: \"{LABEL_NAMESPACE}\" must not be set: keys under \
+                "Foo.g \"a\" is invalid: metadata.labels: Forbidden: \"{LABEL_NAMESPACE}\" must not be set: keys under \
                  mcp-connector.upbound.io/ are reserved"
             ),
         ),
@@ -466,6 +466,10 @@ fn apply_carries_ours_every_time() {
     assert!(apply_patch(&target, Some(&live(&stored)), nameless).is_ok());
     assert_eq!(apply_patch(&target, None, nameless), Err(BodyError::NameUndeterminable("db".into())));
     assert!(matches!(apply_patch(&target, None, b"a: [").unwrap_err(), BodyError::Apply(_)));
+    let bad = Target { name: Some("Bad"), ..target };
+    let error =
+        apply_patch(&bad, None, br#"{"apiVersion":"g/v1","kind":"Foo","metadata":{"name":"Bad"}}"#).unwrap_err();
+    assert_eq!(error.status(&bad).code, 422, "the control plane sees the hash only");
 }
 
 fn patched(stored: &Value, patch: &Value) -> Result<Translated, BodyError> {
@@ -617,6 +621,32 @@ fn json_patches_are_refused() {
         status.message,
         "Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001"
     );
+}
+
+/// What is small to write must not be large to do.
+#[test]
+fn json_patches_do_not_grow_without_bound() {
+    let (scheme, stored) = (scheme(), stored(&full()));
+    let target = target(&scheme, Some("db"));
+    let patch = |operations: &[Value]| {
+        json_patch(&target, &live(&stored), Value::from(operations).to_string().as_bytes()).map(|done| done.body.len())
+    };
+    let nest = json!({"op": "copy", "from": "/metadata/ownerReferences", "path": "/metadata/ownerReferences/0/x"});
+    assert_eq!(patch(&vec![nest; 9000]), Err(BodyError::Inapplicable));
+    let list = json!({"op": "copy", "from": "/metadata/ownerReferences/0", "path": "/metadata/ownerReferences/-"});
+    assert!(patch(&vec![list; 9000]).is_ok());
+    let big = json!({"op": "add", "path": "/metadata/labels", "value": {"a": "x".repeat(1 << 20)}});
+    let copy = json!({"op": "copy", "from": "/metadata/labels", "path": "/metadata/annotations"});
+    let mut operations = vec![copy; 10];
+    operations.insert(0, big.clone());
+    assert_eq!(patch(&operations), Err(BodyError::TooLarge));
+    let test = json!({"op": "test", "path": "/metadata/labels", "value": {"a": "x".repeat(1 << 20)}});
+    assert_eq!(patch(&[big, test.clone(), test.clone(), test]), Err(BodyError::TooLarge));
+    // Built level by level, deeper than the stack.
+    let levels = (1..400).map(
+        |depth| json!({"op": "add", "path": format!("/metadata/ownerReferences/0{}", "/x".repeat(depth)), "value": {}}),
+    );
+    assert_eq!(patch(&levels.collect::<Vec<_>>()), Err(BodyError::Inapplicable));
 }
 
 /// The reference library takes a missing member for `null`.
