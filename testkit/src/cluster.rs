@@ -52,7 +52,7 @@ impl ClusterOptions {
 #[derive(Debug)]
 pub struct Cluster {
     // In the order in which they are to go: processes, their group, ports, data.
-    _controller_manager: Option<Process>,
+    controller_manager: Option<Process>,
     apiserver: Option<Process>,
     _etcd: Process,
     group: Group,
@@ -119,7 +119,7 @@ impl Cluster {
         let mut apiserver_args = apiserver_args(&path, &port, &etcd_ports[0]);
         apiserver_args.extend(options.apiserver_args);
         let mut cluster = Self {
-            _controller_manager: None,
+            controller_manager: None,
             apiserver: None,
             _etcd: etcd,
             group,
@@ -241,6 +241,17 @@ impl Cluster {
         self.apiserver.as_ref().context("kube-apiserver is stopped")?.signal(Signal::CONT)
     }
 
+    /// Starts the controllers anew. The garbage collector looks for new kinds every 30 s only, and at its start: a test that adds
+    /// CRDs and wants owned or foreground-deleted objects to go soon need not wait for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::start`].
+    pub async fn restart_controller_manager(&mut self) -> Result<()> {
+        self.controller_manager = None;
+        self.start_controller_manager().await
+    }
+
     async fn start_controller_manager(&mut self) -> Result<()> {
         let log = self.path.join("kube-controller-manager.log");
         let args = controller_manager_args(&self.path, &self.kubeconfig_path());
@@ -248,7 +259,7 @@ impl Cluster {
         let account = "/api/v1/namespaces/default/serviceaccounts/default";
         let ready = self.wait_until("the ServiceAccount default", account).await;
         ready.or_else(|error| process.check_running().and(Err(error)))?;
-        self._controller_manager = Some(process);
+        self.controller_manager = Some(process);
         Ok(())
     }
 

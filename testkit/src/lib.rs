@@ -23,7 +23,7 @@ mod pki;
 mod process;
 
 pub use cluster::{Cluster, ClusterOptions};
-//pub use connector::{Connector, ConnectorOptions};
+pub use connector::{Connector, ConnectorOptions};
 pub use crossplane::Crossplane;
 pub use eventually::{DEADLINE, eventually, eventually_within};
 pub use kubectl::Kubectl;

@@ -92,6 +92,10 @@ impl Process {
         &self.log
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// An error with the end of the log when the process is no longer running.
     pub(crate) fn check_running(&mut self) -> Result<()> {
         match self.child.try_wait()? {

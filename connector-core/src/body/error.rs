@@ -6,6 +6,9 @@ use super::Target;
 use crate::origin::RESERVED_PREFIX;
 use crate::status::{Cause, Status};
 
+/// The most bytes of a body (wire rule 1.26).
+pub(super) const BODY_MAX: usize = 3 * 1024 * 1024;
+
 /// A body cannot be translated. The client is at fault.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BodyError {
@@ -60,6 +63,8 @@ pub enum BodyError {
     /// A label or annotation under [`RESERVED_PREFIX`] is written (wire rule 11.17). 422; leave it out.
     #[error("{key:?} is reserved")]
     Reserved {
+        /// The local name of the object, where it is known.
+        name: String,
         /// `metadata.labels` or `metadata.annotations`.
         field: &'static str,
         /// The key.
@@ -77,6 +82,9 @@ pub enum BodyError {
         /// How many it has.
         found: usize,
     },
+    /// A patch becomes larger than a body may be. 413; send it in parts.
+    #[error("Request entity too large: limit is {BODY_MAX}")]
+    TooLarge,
     /// An operation of a JSON patch does not apply to the object, or a test fails (wire rule 8.10). 422.
     #[error("the server rejected our request due to an error in our request")]
     Inapplicable,
@@ -91,7 +99,6 @@ pub enum BodyError {
 impl BodyError {
     /// The answer to the client, in local terms.
     pub fn status(&self, target: &Target<'_>) -> Status {
-        let name = target.name.unwrap_or_default();
         match self {
             Self::Unrecognized { reason, summary } => Status::bad_request(format!(
                 "the object provided is unrecognized (must be of type {}): {reason} ({summary})",
@@ -103,7 +110,7 @@ impl BodyError {
                 kind = target.kind
             )),
             Self::Invalid { name, causes } => Status::invalid(target.group, target.kind, name, causes.clone()),
-            Self::Reserved { field, key } => {
+            Self::Reserved { name, field, key } => {
                 let message = format!("Forbidden: {key:?} must not be set: keys under {RESERVED_PREFIX} are reserved");
                 let reason = "FieldValueForbidden".to_owned();
                 let cause = Cause { reason, message, field: (*field).to_owned() };
@@ -112,6 +119,7 @@ impl BodyError {
             Self::TooManyOperations { .. } => {
                 Status::failure(413, "RequestEntityTooLarge", format!("Request entity too large: {self}"))
             }
+            Self::TooLarge => Status::too_large(BODY_MAX),
             Self::Inapplicable | Self::Untranslatable(_) => Status::failure(422, "Invalid", self.to_string()),
             Self::ApiVersion { .. }
             | Self::NamespaceMismatch

@@ -1,6 +1,7 @@
 //! A JSON object as an ordered list of members whose values stay text.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
@@ -15,6 +16,11 @@ impl<'a> Members<'a> {
     /// Reads an object; the error says what the text is instead.
     pub(super) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
+    }
+
+    /// An object whose values are all text.
+    pub(super) fn of_texts(map: &BTreeMap<String, String>) -> Members<'static> {
+        Members(map.iter().map(|(key, value)| (key.clone(), Cow::Owned(quote(value)))).collect())
     }
 
     /// The value that counts: the last of that key.
@@ -97,9 +103,15 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// A text as a JSON string.
+/// A text as a JSON string, of characters that YAML allows too: the control plane reads apply patches as YAML.
 pub(super) fn quote(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let json = serde_json::Value::from(text).to_string();
+    let refused = |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    if !json.contains(refused) {
+        return json;
+    }
+    let escape = |c: char| if refused(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    json.chars().map(escape).collect()
 }
 
 /// The text of a JSON string; `None` for anything else.
@@ -134,4 +146,20 @@ pub(super) fn compact(json: &str) -> String {
         out.push(c);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_for_json_and_yaml() {
+        assert_eq!(quote("a\"\u{7f}\u{feff}é"), "\"a\\\"\\u007f\\ufeffé\"");
+        assert_eq!(unquote(&quote("\u{85}\n\u{10ffff}")).as_deref(), Some("\u{85}\n\u{10ffff}"));
+    }
+
+    #[test]
+    fn compacts_outside_of_strings_only() {
+        assert_eq!(compact(" [ {\"a b\\\" c\" :\t1 } , \"\\\\\" ]\n"), "[{\"a b\\\" c\":1},\"\\\\\"]");
+    }
 }

@@ -49,14 +49,14 @@ pub fn merge_patch(target: &Target<'_>, live: &Live, body: &[u8]) -> Result<Tran
     }
 
     if let Some(labels) = metadata.get("labels").map(str::to_owned) {
-        match user_changes("metadata.labels", &labels, live.visible_labels())? {
+        match user_changes(name, "metadata.labels", &labels, live.visible_labels())? {
             Some(labels) => metadata.set("labels", labels.render()),
             None => metadata.remove("labels"),
         }
     }
     let given = metadata.get("annotations").map(str::to_owned);
     let mut annotations = match &given {
-        Some(given) => user_changes("metadata.annotations", given, live.visible_annotations())?,
+        Some(given) => user_changes(name, "metadata.annotations", given, live.visible_annotations())?,
         None => None,
     };
     let mut own: Vec<(&str, Option<String>)> = Vec::new();
@@ -84,6 +84,7 @@ pub fn merge_patch(target: &Target<'_>, live: &Live, body: &[u8]) -> Result<Tran
 /// What a patch does to the user's labels or annotations. `null` wipes all that the user sees, and nothing else. A key of
 /// ours may be taken away, because to the user it is not there; it may not be set (wire rule 11.17).
 fn user_changes<'a>(
+    name: &str,
     field: &'static str,
     json: &'a str,
     visible: impl Iterator<Item = (&'a String, &'a String)>,
@@ -104,7 +105,7 @@ fn user_changes<'a>(
         !reserved
     });
     match written {
-        Some(key) => Err(BodyError::Reserved { field, key }),
+        Some(key) => Err(BodyError::Reserved { name: name.to_owned(), field, key }),
         None => Ok(Some(members)),
     }
 }

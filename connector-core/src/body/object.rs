@@ -92,6 +92,9 @@ pub fn apply_patch(target: &Target<'_>, live: Option<&Live>, body: &[u8]) -> Res
         "" if live.is_some() => metadata.remove("name"),
         found => check_name(target, found)?,
     }
+    if live.is_none() {
+        check_new_name(url_name)?;
+    }
     if target.is_scale() {
         if metadata.get("name").is_some() {
             metadata.set("name", quote(&target.remote_name(url_name)));
@@ -131,6 +134,13 @@ pub(super) fn replace_metadata(
     Ok(name)
 }
 
+/// A name that the control plane does not see must be checked here before an object gets it.
+fn check_new_name(name: &str) -> Result<(), BodyError> {
+    let faults = subdomain_faults(name);
+    let causes: Vec<Cause> = faults.iter().map(|fault| invalid_value("metadata.name", name, fault)).collect();
+    if causes.is_empty() { Ok(()) } else { Err(BodyError::Invalid { name: name.to_owned(), causes }) }
+}
+
 /// Puts everything of ours into metadata: the namespace, origin labels, and annotations. What `live` has under our prefix
 /// beyond that is kept.
 fn hide(
@@ -143,7 +153,7 @@ fn hide(
     metadata.set("namespace", quote(target.remote_namespace()));
 
     let given = metadata.get("labels").unwrap_or("null").to_owned();
-    let mut labels = user_map("metadata.labels", &given)?;
+    let mut labels = user_map("metadata.labels", &given, name)?;
     for (key, value) in live.iter().flat_map(|live| &live.labels).filter(|(key, _)| key.starts_with(RESERVED_PREFIX)) {
         labels.set(key, quote(value));
     }
@@ -155,7 +165,7 @@ fn hide(
     let owners = owners::stash(metadata.get("ownerReferences").unwrap_or("null"), name)?;
     metadata.remove("ownerReferences");
     let given = metadata.get("annotations").unwrap_or("null").to_owned();
-    let mut annotations = user_map("metadata.annotations", &given)?;
+    let mut annotations = user_map("metadata.annotations", &given, name)?;
     let reserved = live.iter().flat_map(|live| &live.annotations).filter(|(key, _)| key.starts_with(RESERVED_PREFIX));
     for (key, value) in
         reserved.filter(|(key, _)| ![ANNOTATION_OWNERS, ANNOTATION_CONNECTION_SECRET].contains(&key.as_str()))
@@ -189,14 +199,15 @@ pub(super) fn tie(metadata: &mut Members<'_>, live: &Live) {
 }
 
 /// The user's labels or annotations; `null` is none. A key of ours among them is refused (wire rule 11.17).
-pub(super) fn user_map<'a>(field: &'static str, json: &'a str) -> Result<Members<'a>, BodyError> {
+/// `name` is the local name of the object.
+pub(super) fn user_map<'a>(field: &'static str, json: &'a str, name: &str) -> Result<Members<'a>, BodyError> {
     if json == "null" {
         return Ok(Members::default());
     }
     let wrong = BodyError::WrongType { field, found: type_of(json), expected: "map[string]string" };
     let members = Members::parse(json).map_err(|_| wrong)?;
     if let Some((key, _)) = members.iter().find(|(key, _)| key.starts_with(RESERVED_PREFIX)) {
-        return Err(BodyError::Reserved { field, key: key.to_owned() });
+        return Err(BodyError::Reserved { name: name.to_owned(), field, key: key.to_owned() });
     }
     Ok(members)
 }

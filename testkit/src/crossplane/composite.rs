@@ -162,13 +162,14 @@ impl Composite<'_> {
         let composed = self.composed(wish)?;
         self.apply_references(&composed).await?;
         let others = self.stage.api(&composed.resource, Some(&composed.namespace));
-        let is_new = others.get_opt(&composed.name).await?.is_none();
+        let is_first = condition(&self.object, "Ready").is_none();
+        let is_new = is_first || others.get_opt(&composed.name).await?.is_none();
         let manager = format!("apiextensions.crossplane.io/composed/{}", digest(&self.offer.composite.kind, 64));
         others.patch(&composed.name, &apply(&manager), &Patch::Apply(&composed.content)).await?;
 
         let published = match self.offer.scope {
             // The composed resource is there to be read at the next reconcile only.
-            Scope::LegacyCluster => self.publish(if is_new { BTreeMap::new() } else { self.details(wish) }).await?,
+            Scope::LegacyCluster => self.publish(if is_first { BTreeMap::new() } else { self.details(wish) }).await?,
             Scope::Cluster | Scope::Namespaced => false,
         };
         set_condition(&mut self.object, "Synced", true, "ReconcileSuccess", None);
@@ -186,7 +187,6 @@ impl Composite<'_> {
         }
         set_condition(&mut self.object, "Ready", true, "Available", None);
         self.write_status().await?;
-        self.apply_responsive().await?;
         if self.offer.scope == Scope::Namespaced && was_ready.is_some_and(|ready| ready["reason"] == "Creating") {
             for _ in 0..FLAPS {
                 self.creating(composed.called);
@@ -195,6 +195,7 @@ impl Composite<'_> {
                 self.write_status().await?;
             }
         }
+        self.apply_responsive().await?;
         Ok(Action::requeue(POLL))
     }
 
@@ -284,12 +285,9 @@ impl Composite<'_> {
         Ok(true)
     }
 
-    /// The one condition that is written by server-side apply, together with those that are there.
+    /// The one condition that is written by server-side apply, together with those that are there; at every reconcile, so that
+    /// both managers own them in the end.
     async fn apply_responsive(&mut self) -> Result<()> {
-        let current = condition(&self.object, "Responsive").map(|condition| condition["observedGeneration"].clone());
-        if current == Some(json!(self.object.metadata.generation)) {
-            return Ok(());
-        }
         set_condition(&mut self.object, "Responsive", true, "WatchCircuitClosed", None);
         let conditions = self.object.data["status"]["conditions"].clone();
         let patch = self.patch(json!({ "status": { "conditions": conditions } }));

@@ -48,6 +48,10 @@ impl fmt::Display for Pointer {
     }
 }
 
+/// The most segments of a path into a document that is edited here. An owner reference is flat; a bound on what is built
+/// level by level keeps the stack safe.
+const DEPTH_MAX: usize = 16;
+
 /// The value at a path.
 pub(super) fn lookup<'a>(document: &'a Value, path: &Pointer) -> Option<&'a Value> {
     path.segments().try_fold(document, |value, segment| match value {
@@ -63,7 +67,7 @@ pub(super) fn edit(document: &mut Value, kind: Kind, path: &Pointer, value: Valu
         let found = lookup(document, path).unwrap_or(&Value::Null);
         return (*found == value).then_some(());
     }
-    let (last, parents) = path.0.split_last()?;
+    let (last, parents) = path.0.split_last().filter(|_| path.0.len() <= DEPTH_MAX)?;
     let parent = parents.iter().try_fold(document, |value, segment| match value {
         Value::Object(map) => map.get_mut(segment),
         Value::Array(list) => list.get_mut(index(segment)?),

@@ -133,10 +133,10 @@ impl View {
 
     /// The whole map as the control plane stores it: what the user sees and what is ours.
     pub(super) fn render(&self, which: Which) -> String {
-        let mut members = Members::default();
-        if let Map::Present(map) = self.map(which) {
-            map.iter().for_each(|(key, value)| members.set(key, quote(value)));
-        }
+        let mut members = match self.map(which) {
+            Map::Present(map) => Members::of_texts(map),
+            Map::Absent | Map::Unknown => Members::default(),
+        };
         self.own(which).iter().for_each(|(key, value)| members.set(key, quote(value)));
         members.render()
     }
