@@ -70,7 +70,9 @@ async fn the_documented_rights_are_enough() -> Result<()> {
     let groups = ["system:serviceaccounts"];
     let options = ConnectorOptions {
         kubeconfig: Some(app.kubeconfig_for("system:serviceaccount:kube-system:connector", &groups)?),
-        control_plane_kubeconfig: Some(control_plane.kubeconfig_for("system:serviceaccount:claims:connector", &groups)?),
+        control_plane_kubeconfig: Some(
+            control_plane.kubeconfig_for("system:serviceaccount:claims:connector", &groups)?,
+        ),
         ..options()
     };
     let mut connector = Connector::start(&app, &control_plane, options).await?;

@@ -17,35 +17,71 @@ async fn everyday_commands() -> Result<()> {
 
     // Discovery and documentation.
     let resources = kubectl.ok(["api-resources", "--categories=claim", "--no-headers"]).await?;
-    ensure!(resources.split_whitespace().collect::<Vec<_>>()[..2] == ["kubernetesclusters", "k8s.starter.org/v1alpha1"], "{resources}");
+    ensure!(
+        resources.split_whitespace().collect::<Vec<_>>()[..2] == ["kubernetesclusters", "k8s.starter.org/v1alpha1"],
+        "{resources}"
+    );
     ensure!(resources.lines().count() == 1, "the cluster-scoped composite is hidden: {resources}");
-    let explained = kubectl.ok(["explain", "kubernetescluster.spec.parameters.nodes"]).await?;
-    ensure!(explained.contains("Cluster node configuration parameters.") && explained.contains("-required-"), "{explained}");
+    let start = std::time::Instant::now();
+    let explained = testkit::eventually("explain", || async {
+        let r = kubectl.run(["explain", "kubernetescluster.spec.parameters.nodes"]).await?;
+        Ok(if r.status.success() { Ok(r.stdout) } else { Err(r.stderr) })
+    })
+    .await?;
+    eprintln!("EXPLAIN after {:?}\n{}", start.elapsed(), corridor.connector.log()?);
+    ensure!(
+        explained.contains("Cluster node configuration parameters.") && explained.contains("-required-"),
+        "{explained}"
+    );
 
     // Create, and the server's validation with the reference texts.
     kubectl.ok_with_stdin(["create", "-f", "-"], &fixtures::claim(EXAMPLE)?).await?;
     kubectl.ok(ready).await?;
     let again = kubectl.with_stdin(["create", "-f", "-"], &fixtures::claim(EXAMPLE)?).await?;
-    ensure!(again.stderr.contains(r#"kubernetesclusters.k8s.starter.org "my-cluster" already exists"#), "{}", again.stderr);
+    ensure!(
+        again.stderr.contains(r#"kubernetesclusters.k8s.starter.org "my-cluster" already exists"#),
+        "{}",
+        again.stderr
+    );
     let unknown = claim("default", "bad").replace("count: 3", "count: 3, colour: red");
     let refused = kubectl.with_stdin(["apply", "-f", "-"], &unknown).await?;
-    ensure!(refused.stderr.contains(r#"strict decoding error: unknown field "spec.parameters.nodes.colour""#), "{}", refused.stderr);
+    ensure!(
+        refused.stderr.contains(r#"strict decoding error: unknown field "spec.parameters.nodes.colour""#),
+        "{}",
+        refused.stderr
+    );
     let invalid = claim("default", "bad").replace("small", "enormous");
     let refused = kubectl.with_stdin(["apply", "-f", "-"], &invalid).await?;
     ensure!(
-        refused.stderr.contains(r#"The KubernetesCluster "bad" is invalid: spec.parameters.nodes.size: Unsupported value: "enormous""#),
+        refused.stderr.contains(
+            r#"The KubernetesCluster "bad" is invalid: spec.parameters.nodes.size: Unsupported value: "enormous""#
+        ),
         "{}",
         refused.stderr
     );
 
     // Read.
     let described = kubectl.ok(["describe", "kubernetescluster", "my-cluster"]).await?;
-    ensure!(described.contains("Name:         my-cluster") && described.contains("Namespace:    default"), "{described}");
-    let wide = kubectl.ok(["get", "kubernetesclusters.v1alpha1.k8s.starter.org", "-o", "wide", "--show-labels"]).await?;
+    ensure!(
+        described.contains("Name:         my-cluster") && described.contains("Namespace:    default"),
+        "{described}"
+    );
+    let wide =
+        kubectl.ok(["get", "kubernetesclusters.v1alpha1.k8s.starter.org", "-o", "wide", "--show-labels"]).await?;
     ensure!(wide.contains("<none>") && traces(&wide).is_empty(), "{wide}");
     let selected = kubectl.ok(["get", "claim", "--field-selector", "metadata.name=my-cluster", "-o", "name"]).await?;
     ensure!(selected.trim() == "kubernetescluster.k8s.starter.org/my-cluster", "{selected}");
-    let everywhere = kubectl.ok(["get", "claim", "-A", "--field-selector", "metadata.name=my-cluster,metadata.namespace=default", "-o", "name"]).await?;
+    let everywhere = kubectl
+        .ok([
+            "get",
+            "claim",
+            "-A",
+            "--field-selector",
+            "metadata.name=my-cluster,metadata.namespace=default",
+            "-o",
+            "name",
+        ])
+        .await?;
     ensure!(everywhere == selected, "{everywhere}");
 
     // Labels and annotations: what is not shown is not lost.
@@ -64,14 +100,25 @@ async fn everyday_commands() -> Result<()> {
     ensure!(patched["spec"]["parameters"]["nodes"]["count"] == 6, "{patched}");
     ensure!(patched["metadata"]["labels"] == serde_json::json!({"a": "b"}), "{patched}");
     let strategic = kubectl.run(["patch", "kubernetescluster", "my-cluster", "-p", "{}"]).await?;
-    ensure!(strategic.stderr.contains("application/strategic-merge-patch+json is not supported"), "{}", strategic.stderr);
+    ensure!(
+        strategic.stderr.contains("application/strategic-merge-patch+json is not supported"),
+        "{}",
+        strategic.stderr
+    );
 
     // Apply, on the client's side and the server's.
     let medium = fixtures::claim(EXAMPLE)?.replace("size: small", "size: medium");
     let diff = kubectl.with_stdin(["diff", "-f", "-"], &medium).await?;
-    ensure!(diff.status.code() == Some(1) && diff.stdout.contains("+      size: medium"), "{}{}", diff.stdout, diff.stderr);
+    ensure!(
+        diff.status.code() == Some(1) && diff.stdout.contains("+      size: medium"),
+        "{}{}",
+        diff.stdout,
+        diff.stderr
+    );
     kubectl.apply(&medium).await?;
-    let conflict = kubectl.with_stdin(["apply", "--server-side", "--field-manager=other", "-f", "-"], &fixtures::claim(EXAMPLE)?).await?;
+    let conflict = kubectl
+        .with_stdin(["apply", "--server-side", "--field-manager=other", "-f", "-"], &fixtures::claim(EXAMPLE)?)
+        .await?;
     ensure!(conflict.stderr.contains(".spec.parameters.nodes.size"), "{}", conflict.stderr);
     kubectl.ok_with_stdin(["apply", "--server-side", "--force-conflicts", "-f", "-"], &medium).await?;
     let applied = kubectl.ok(["get", "kubernetescluster", "my-cluster", "-o", "yaml", "--show-managed-fields"]).await?;
@@ -81,7 +128,7 @@ async fn everyday_commands() -> Result<()> {
     ensure!(diff.status.success(), "{}{}", diff.stdout, diff.stderr);
 
     // Edit: what an editor changed is what is stored.
-    let program = Binaries::locate_or_build()?.kubectl();
+    let program = Binaries::locate_or_build()?.path("kubectl");
     let with_editor = corridor.app.kubectl().program(Path::new("/usr/bin/env"));
     let edit = ["edit", "kubernetescluster", "my-cluster"].map(OsString::from);
     let editor = [OsString::from("KUBE_EDITOR=sed -i s/medium/large/"), program.into()];
@@ -96,7 +143,14 @@ async fn everyday_commands() -> Result<()> {
     watch.line_where(|line| line.starts_with("my-cluster ")).await?;
     kubectl.apply(&claim("default", "second")).await?;
     watch.line_where(|line| line.starts_with("second ")).await?;
-    kubectl.ok(["wait", "--for=jsonpath={.status.conditions[?(@.type=='Ready')].status}=True", "kubernetescluster/second", "--timeout=60s"]).await?;
+    kubectl
+        .ok([
+            "wait",
+            "--for=jsonpath={.status.conditions[?(@.type=='Ready')].status}=True",
+            "kubernetescluster/second",
+            "--timeout=60s",
+        ])
+        .await?;
     kubectl.ok(["delete", "kubernetescluster", "my-cluster", "second", "--timeout=60s"]).await?;
     kubectl.apply(&claim("default", "third")).await?;
     kubectl.ok(["delete", "kubernetesclusters", "--all", "--timeout=60s"]).await?;

@@ -63,7 +63,9 @@ async fn mistakes_are_told() -> Result<()> {
     };
     let told = run(&[]).await?;
     ensure!(told.contains("--control-plane-kubeconfig is required"), "{told}");
-    let told = run(&["--control-plane-kubeconfig=/nowhere", "--claim-namespace=claims", "--kubeconfig=/nowhere-either"]).await?;
+    let told =
+        run(&["--control-plane-kubeconfig=/nowhere", "--claim-namespace=claims", "--kubeconfig=/nowhere-either"])
+            .await?;
     ensure!(told.contains("the app cluster's kubeconfig cannot be used") && told.contains("/nowhere-either"), "{told}");
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("config.yaml");

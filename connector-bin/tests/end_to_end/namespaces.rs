@@ -16,7 +16,9 @@ async fn deleting_a_namespace_deletes_its_claims_and_no_others() -> Result<()> {
         }
     }
     app.ok(["delete", "namespace", "one", "--timeout=100s"]).await?;
-    let left = app.ok(["get", "claim", "-A", "--no-headers", "-o", "custom-columns=:.metadata.namespace,:.metadata.name"]).await?;
+    let left = app
+        .ok(["get", "claim", "-A", "--no-headers", "-o", "custom-columns=:.metadata.namespace,:.metadata.name"])
+        .await?;
     let left: Vec<Vec<&str>> = left.lines().map(|line| line.split_whitespace().collect()).collect();
     ensure!(left == [["two", "a"], ["two", "b"]] || left == [["two", "b"], ["two", "a"]], "{left:?}");
     let stored = json(&remote, &["get", "kubernetesclusters", "-n", CLAIM_NAMESPACE]).await?;

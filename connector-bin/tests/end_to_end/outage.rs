@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use testkit::connector::Connector;
-use testkit::{Cluster, eventually, fixtures};
 use testkit::crossplane::Crossplane;
+use testkit::{Cluster, eventually, fixtures};
 
 use crate::setup::{Corridor, EXAMPLE, EXAMPLE_API, claim, options};
 
@@ -34,11 +34,19 @@ metadata:
     // Discovery, and everything that is not about claims.
     let fresh = corridor.app.kubectl();
     let resources = fresh.run(["api-resources", "--categories=claim", "-o", "name"]).await?;
-    ensure!(resources.status.success() && resources.stdout.trim() == "kubernetesclusters.k8s.starter.org", "{resources:?}");
+    ensure!(
+        resources.status.success() && resources.stdout.trim() == "kubernetesclusters.k8s.starter.org",
+        "{resources:?}"
+    );
     ensure!(fresh.run(["get", "pods", "-A"]).await?.status.success());
     let get = fresh.run(["get", "kubernetescluster", "db"]).await?;
-    ensure!(get.stderr.contains("ServiceUnavailable") || get.stderr.contains("unable to handle the request"), "{}", get.stderr);
-    let (status, retry_after) = raw_status(&corridor, "/apis/k8s.starter.org/v1alpha1/namespaces/default/kubernetesclusters").await?;
+    ensure!(
+        get.stderr.contains("ServiceUnavailable") || get.stderr.contains("unable to handle the request"),
+        "{}",
+        get.stderr
+    );
+    let (status, retry_after) =
+        raw_status(&corridor, "/apis/k8s.starter.org/v1alpha1/namespaces/default/kubernetesclusters").await?;
     ensure!(status.contains(r#""code":503"#) && status.contains("the control plane cannot be reached"), "{status}");
     ensure!(retry_after, "{status}");
     let list = fresh.run(["get", "claim", "-A"]).await?;

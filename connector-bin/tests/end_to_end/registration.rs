@@ -30,8 +30,7 @@ async fn an_api_comes_and_goes_with_its_xrd() -> Result<()> {
     ensure!(app.run(["get", "apiservice", "v1alpha1.k8s.starter.org"]).await?.status.success());
 
     // Cluster-scoped composites without claims are offered to nobody.
-    remote.apply(&fixtures::file(EXAMPLE, "xrd-no-claim-xnetwork.yaml")?).await?;
-    remote.ok(["wait", "--for=condition=Established", "xrd/xnetworks.net.aws.platform.upbound.io", "--timeout=60s"]).await?;
+    corridor.crossplane.offer(&fixtures::file(EXAMPLE, "xrd-no-claim-xnetwork.yaml")?).await?;
     let services = app.ok(["get", "apiservices", "-l", "mcp-connector.upbound.io/service", "-o", "name"]).await?;
     ensure!(services.trim() == "apiservice.apiregistration.k8s.io/v1alpha1.k8s.starter.org", "{services}");
     Ok(())

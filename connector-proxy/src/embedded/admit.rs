@@ -23,7 +23,11 @@ pub(super) fn admit(kind: &Kind, object: &mut Value, creation: bool) -> Result<V
     if !kind.custom {
         built_in(kind, object, creation, &mut causes);
     }
-    if causes.is_empty() { Ok(unknown) } else { Err(Status::invalid(&kind.group, &kind.kind, object::name(object), causes)) }
+    if causes.is_empty() {
+        Ok(unknown)
+    } else {
+        Err(Status::invalid(&kind.group, &kind.kind, object::name(object), causes))
+    }
 }
 
 fn invalid(field: &str, value: &str, message: &str) -> Cause {

@@ -141,12 +141,20 @@ fn shared_schemas() -> Map<String, Value> {
 }
 
 fn schema(kind: &Kind, gvk: &Value) -> Value {
-    let mut schema = kind.schema.as_deref().cloned().unwrap_or_else(|| json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}));
+    let mut schema = kind
+        .schema
+        .as_deref()
+        .cloned()
+        .unwrap_or_else(|| json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}));
     schema["x-kubernetes-group-version-kind"] = gvk.clone();
     let properties = object::member_mut(&mut schema, "properties");
     let text = |description: &str| json!({"type": "string", "description": description});
-    properties.insert("apiVersion".into(), text("APIVersion defines the versioned schema of this representation of an object."));
-    properties.insert("kind".into(), text("Kind is a string value representing the REST resource this object represents."));
+    properties.insert(
+        "apiVersion".into(),
+        text("APIVersion defines the versioned schema of this representation of an object."),
+    );
+    properties
+        .insert("kind".into(), text("Kind is a string value representing the REST resource this object represents."));
     let metadata = json!({
         "description": "Standard object's metadata.", "allOf": [reference(&format!("{META}ObjectMeta"))]
     });
@@ -172,7 +180,18 @@ fn add_paths(paths: &mut Map<String, Value>, kind: &Kind, name: &str) {
     let options = format!("{META}DeleteOptions");
     let status = format!("{META}Status");
     let patch = format!("{META}Patch");
-    let listing = ["allowWatchBookmarks", "continue", "fieldSelector", "labelSelector", "limit", "resourceVersion", "resourceVersionMatch", "sendInitialEvents", "timeoutSeconds", "watch"];
+    let listing = [
+        "allowWatchBookmarks",
+        "continue",
+        "fieldSelector",
+        "labelSelector",
+        "limit",
+        "resourceVersion",
+        "resourceVersionMatch",
+        "sendInitialEvents",
+        "timeoutSeconds",
+        "watch",
+    ];
     let writing = ["dryRun", "fieldManager", "fieldValidation"];
     let patching = ["dryRun", "fieldManager", "fieldValidation", "force"];
     let item = |extra: Value| {
@@ -243,7 +262,9 @@ fn operation(kind: &Kind, verb: &str, action: &str, body: Option<&str>, answer: 
     if let Some(body) = body {
         // Wire rule 4.12: clients choose the patch format by this list.
         let mut types = match action {
-            "patch" => vec!["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"],
+            "patch" => {
+                vec!["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"]
+            }
             _ => vec!["application/json"],
         };
         if action == "patch" && !kind.custom {

@@ -43,8 +43,9 @@ enum Strictness {
 fn parse(parts: &Parts, body: &[u8]) -> Result<Value, Status> {
     let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let value: Value = match content_type.split(';').next().unwrap_or_default().trim() {
-        "" | "application/json" => serde_json::from_slice(body)
-            .map_err(|error| Status::bad_request(format!("the object provided is unrecognized (must be of type json): {error}")))?,
+        "" | "application/json" => serde_json::from_slice(body).map_err(|error| {
+            Status::bad_request(format!("the object provided is unrecognized (must be of type json): {error}"))
+        })?,
         "application/yaml" => {
             let text = std::str::from_utf8(body).map_err(|_| Status::bad_request("the body is not UTF-8"))?;
             serde_saphyr::from_str(text)
@@ -142,7 +143,9 @@ impl Write<'_> {
     /// Takes away what a creator cannot say (wire rule 8.4).
     fn clean_new(&self, object: &mut Value) {
         let metadata = object::metadata_mut(object);
-        for name in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"] {
+        for name in
+            ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"]
+        {
             metadata.remove(name);
         }
         if self.kind.status
@@ -309,11 +312,7 @@ impl Write<'_> {
     }
 
     /// Makes a new state of an object out of the live one, and stores it; `make` says whether it has recorded the writer.
-    fn modify(
-        &self,
-        strictness: Strictness,
-        make: impl FnOnce(&Value) -> Result<(Value, bool), Status>,
-    ) -> Answer {
+    fn modify(&self, strictness: Strictness, make: impl FnOnce(&Value) -> Result<(Value, bool), Status>) -> Answer {
         let name = self.target.name.as_deref().unwrap_or_default();
         let key = Key::new(&self.target.namespace, name);
         let (warnings, tried) = (Cell::new(Vec::new()), Cell::new(None));
@@ -338,7 +337,11 @@ impl Write<'_> {
                 return Ok(Decision::Keep);
             }
             let goes = object::is_terminating(&object) && !object::has_finalizers(&object);
-            Ok::<_, Status>(if goes && self.kind.plural != "namespaces" { Decision::Remove } else { Decision::Put(object) })
+            Ok::<_, Status>(if goes && self.kind.plural != "namespaces" {
+                Decision::Remove
+            } else {
+                Decision::Put(object)
+            })
         })?;
         match (tried.into_inner(), outcome) {
             (Some(tried), _) => self.answer(StatusCode::OK, &tried, &warnings.into_inner()),
@@ -359,7 +362,8 @@ impl Write<'_> {
         let name = object::name(live);
         let (uid, revision) = (object::uid(object), object::revision(object));
         if !uid.is_empty() && uid != object::uid(live) {
-            let message = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", object::uid(live));
+            let message =
+                format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", object::uid(live));
             return Err(Status::conflict(&self.kind.group, &self.kind.plural, name, &message));
         }
         if !revision.is_empty() && revision != "0" && revision != object::revision(live) {

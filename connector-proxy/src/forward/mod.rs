@@ -90,6 +90,7 @@ impl Handler for Corridor {
             verb = labels.verb,
             group = labels.group,
             resource = labels.resource,
+            %path,
             code = labels.code,
             milliseconds = started.elapsed().as_millis(),
             "answered"
