@@ -59,22 +59,13 @@ pub struct Cluster {
     group: Group,
     port: Port,
     _etcd_ports: [Port; 2],
-    authority: AuthorityDebug,
+    authority: Authority,
     apiserver_args: Vec<String>,
     kubectl: Kubectl,
     binaries: Binaries,
     name: String,
     folder: Option<TempDir>,
     path: PathBuf,
-}
-
-/// rcgen's authority has no `Debug`, and its key should not be shown.
-struct AuthorityDebug(Authority);
-
-impl std::fmt::Debug for AuthorityDebug {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Authority")
-    }
 }
 
 impl Cluster {
@@ -126,7 +117,7 @@ impl Cluster {
             group,
             port,
             _etcd_ports: etcd_ports,
-            authority: AuthorityDebug(authority),
+            authority,
             apiserver_args,
             kubectl,
             binaries,
@@ -162,7 +153,7 @@ impl Cluster {
     ///
     /// The caller's: more than two groups.
     pub fn kubeconfig_for(&self, user: &str, groups: &[&str]) -> Result<PathBuf> {
-        let pair = self.authority.0.client(user, groups)?;
+        let pair = self.authority.client(user, groups)?;
         let safe: String = user.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
         let (_, kubeconfig) =
             tempfile::Builder::new().prefix(&safe).suffix(".kubeconfig").tempfile_in(&self.path)?.keep()?;
