@@ -113,6 +113,8 @@ pub struct LocalRequest {
     pub name: Option<String>,
     /// The subresource, known or not.
     pub subresource: Option<String>,
+    /// The path begins with `watch/`. Authorization by selectors does not look at such a request (wire rule 9.8).
+    pub legacy_watch: bool,
     /// The query.
     pub query: Query,
 }
@@ -235,13 +237,16 @@ impl LocalRequest {
         if name.is_none() && matches!(verb, Verb::Update | Verb::Patch) {
             return Err(AddressError::NameMissing);
         }
-        Ok(Self { verb, group, version, namespace, resource, name, subresource, query })
+        let legacy_watch = by_path.is_some();
+        Ok(Self { verb, group, version, namespace, resource, name, subresource, legacy_watch, query })
     }
 
     /// The name that authorization sees: that of the path, else the one that the field selector of a list or watch asks for
     /// (wire rule 9.8).
     pub fn authorized_name(&self) -> Option<String> {
-        if self.name.is_some() || !matches!(self.verb, Verb::List | Verb::Watch) || !self.query.is_decodable() {
+        let by_selector = matches!(self.verb, Verb::List | Verb::Watch) && !self.legacy_watch;
+        // Options that do not decode as a whole give no name.
+        if self.name.is_some() || !by_selector || !self.query.is_decodable() || self.label_selector().is_err() {
             return self.name.clone();
         }
         let fields = self.field_selector().ok()?;

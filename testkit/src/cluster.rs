@@ -16,7 +16,7 @@ use crate::binaries::Binaries;
 use crate::eventually::{DEADLINE, eventually_within};
 use crate::kubectl::Kubectl;
 use crate::pki::{Authority, Pair};
-use crate::process::{Group, Port, Process, show, tail};
+use crate::process::{Group, Port, Process, keeps_logs, show, tail};
 
 /// How a cluster is started.
 #[derive(Clone, Debug)]
@@ -48,7 +48,8 @@ impl ClusterOptions {
 
 /// A running cluster: etcd, kube-apiserver with RBAC and the aggregation layer, and a few controllers.
 ///
-/// Everything ends with this value. Its logs and data go with it, unless a test fails: then the folder stays and is named on stderr.
+/// Everything ends with this value. Its logs and data go with it, unless the test panicked or the variable `TESTKIT_KEEP` is set:
+/// then the logs stay, and stderr says where.
 #[derive(Debug)]
 pub struct Cluster {
     // In the order in which they are to go: processes, their group, ports, data.
@@ -58,22 +59,13 @@ pub struct Cluster {
     group: Group,
     port: Port,
     _etcd_ports: [Port; 2],
-    authority: AuthorityDebug,
+    authority: Authority,
     apiserver_args: Vec<String>,
     kubectl: Kubectl,
     binaries: Binaries,
     name: String,
     folder: Option<TempDir>,
     path: PathBuf,
-}
-
-/// rcgen's authority has no `Debug`, and its key should not be shown.
-struct AuthorityDebug(Authority);
-
-impl std::fmt::Debug for AuthorityDebug {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Authority")
-    }
 }
 
 impl Cluster {
@@ -115,7 +107,7 @@ impl Cluster {
 
         let kubeconfig = path.join("admin.kubeconfig");
         write_kubeconfig(&kubeconfig, &path, port.number(), &authority.client("admin", &["system:masters"])?)?;
-        let kubectl = Kubectl::new(binaries.path("kubectl"), kubeconfig, group.id())?;
+        let kubectl = Kubectl::new(binaries.path("kubectl"), kubeconfig, group.id(), &path)?;
         let mut apiserver_args = apiserver_args(&path, &port, &etcd_ports[0]);
         apiserver_args.extend(options.apiserver_args);
         let mut cluster = Self {
@@ -125,7 +117,7 @@ impl Cluster {
             group,
             port,
             _etcd_ports: etcd_ports,
-            authority: AuthorityDebug(authority),
+            authority,
             apiserver_args,
             kubectl,
             binaries,
@@ -161,7 +153,7 @@ impl Cluster {
     ///
     /// The caller's: more than two groups.
     pub fn kubeconfig_for(&self, user: &str, groups: &[&str]) -> Result<PathBuf> {
-        let pair = self.authority.0.client(user, groups)?;
+        let pair = self.authority.client(user, groups)?;
         let safe: String = user.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
         let (_, kubeconfig) =
             tempfile::Builder::new().prefix(&safe).suffix(".kubeconfig").tempfile_in(&self.path)?.keep()?;
@@ -180,7 +172,7 @@ impl Cluster {
     ///
     /// As [`Cluster::kubeconfig_for`].
     pub fn kubectl_for(&self, user: &str, groups: &[&str]) -> Result<Kubectl> {
-        Kubectl::new(self.binaries.path("kubectl"), self.kubeconfig_for(user, groups)?, self.group.id())
+        Kubectl::new(self.binaries.path("kubectl"), self.kubeconfig_for(user, groups)?, self.group.id(), &self.path)
     }
 
     /// A client as the admin. It belongs to the runtime that calls this.
@@ -292,7 +284,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if std::thread::panicking()
+        if keeps_logs()
             && let Some(folder) = self.folder.take()
         {
             show(&format!("the logs of {} stay in {}", self.name, folder.keep().display()));

@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 
 use crate::cluster::Cluster;
 use crate::eventually::{DEADLINE, eventually};
-use crate::process::{Group, Port, Process, show, tail};
+use crate::process::{Group, Port, Process, keeps_logs, show, tail};
 
 /// How the connector is started.
 #[derive(Clone, Debug)]
@@ -53,7 +53,8 @@ impl Default for ConnectorOptions {
 /// The Service, in `kube-system`, behind which the front finds the connector.
 pub const SERVICE: &str = "connector";
 
-/// A running connector. It is killed on drop, and with the test process.
+/// A running connector. It is killed on drop, and with the test process. Its log goes with it, unless the test panicked or the
+/// variable `TESTKIT_KEEP` is set.
 #[derive(Debug)]
 pub struct Connector {
     // In the order in which they are to go.
@@ -227,7 +228,7 @@ impl Connector {
 
 impl Drop for Connector {
     fn drop(&mut self) {
-        if std::thread::panicking()
+        if keeps_logs()
             && let Some(folder) = self.folder.take()
         {
             show(&format!(
@@ -293,7 +294,7 @@ async fn build() -> Result<PathBuf> {
 fn executable(messages: &str) -> Option<PathBuf> {
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let of = messages.filter(|message| message["target"]["name"] == "connector");
-    of.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).last()
+    of.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back()
 }
 
 impl Cluster {

@@ -153,6 +153,11 @@ pub(crate) fn tail(log: &Path) -> String {
     String::from_utf8_lossy(&text[from..]).into_owned()
 }
 
+/// Whether logs are to stay: a test panicked, or whoever runs it wants them.
+pub(crate) fn keeps_logs() -> bool {
+    std::thread::panicking() || std::env::var_os("TESTKIT_KEEP").is_some_and(|keep| !keep.is_empty())
+}
+
 /// Says something on the process's own stderr, which the test harness does not capture.
 pub(crate) fn show(line: &str) {
     use std::io::Write;

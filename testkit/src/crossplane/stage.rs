@@ -77,9 +77,13 @@ impl Stage {
     /// Ends one reconcile: what went wrong is tried again soon.
     pub(super) fn settle(&self, what: &str, outcome: Result<Action>) -> Action {
         outcome.unwrap_or_else(|error| {
+            // Conflicts are everyday life between two controllers of one object.
+            if is_conflict(&error) {
+                return Action::requeue(Duration::from_millis(10));
+            }
             let mut log = self.log.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             let _ = writeln!(log, "{} {what}: {error:#}", Timestamp::now());
-            Action::requeue(Duration::from_millis(if is_conflict(&error) { 10 } else { 300 }))
+            Action::requeue(Duration::from_millis(300))
         })
     }
 
