@@ -162,7 +162,12 @@ impl Crossplane {
                 status.insert("connectionDetails".into(), json!({"lastPublishedTime": object::now()}));
             }
         }
-        let generation = object::metadata(now.value()).get("generation").cloned().unwrap_or_default();
+        self.set_conditions(&place, now.value(), status)
+    }
+
+    /// Tells that an object is synced and ready, beside other members of its status.
+    fn set_conditions(&self, place: &Place<'_>, object: &Value, mut status: Map<String, Value>) -> Result<(), Status> {
+        let generation = object::metadata(object).get("generation").cloned().unwrap_or_default();
         let condition = |kind: &str, reason: &str| {
             json!({
                 "type": kind, "status": "True", "reason": reason, "observedGeneration": generation,
@@ -170,7 +175,7 @@ impl Crossplane {
             })
         };
         status.insert("conditions".into(), json!([condition("Synced", "ReconcileSuccess"), condition("Ready", "Available")]));
-        self.api.patch(&place, Some("status"), MERGE, MANAGER, &json!({"status": status})).map(drop)
+        self.api.patch(place, Some("status"), MERGE, MANAGER, &json!({"status": status})).map(drop)
     }
 
     /// Makes the composite resource that the claim refers to.
@@ -180,22 +185,21 @@ impl Crossplane {
         spec.insert("claimRef".into(), json!({
             "apiVersion": claim["apiVersion"], "kind": place.kind.kind, "namespace": place.namespace, "name": place.name
         }));
-        self.api
-            .install(
-                &json!({
-                    "apiVersion": claim["apiVersion"], "kind": offer.composite_kind,
-                    "metadata": {
-                        "name": object::text_at(claim, "/spec/resourceRef/name"),
-                        "labels": {
-                            "crossplane.io/claim-name": place.name, "crossplane.io/claim-namespace": place.namespace,
-                            "crossplane.io/composite": object::text_at(claim, "/spec/resourceRef/name")
-                        }
-                    },
-                    "spec": spec
-                }),
-                MANAGER,
-            )
-            .map(drop)
+        let name = object::text_at(claim, "/spec/resourceRef/name");
+        let composite = self.api.install(
+            &json!({
+                "apiVersion": claim["apiVersion"], "kind": offer.composite_kind,
+                "metadata": {"name": name, "labels": {
+                    "crossplane.io/claim-name": place.name, "crossplane.io/claim-namespace": place.namespace,
+                    "crossplane.io/composite": name
+                }},
+                "spec": spec
+            }),
+            MANAGER,
+        )?;
+        let kind = self.api.kinds().of_object(composite.value()).ok_or_else(Status::no_such_path)?;
+        let place = Place { kind: &kind, namespace: "", name };
+        self.set_conditions(&place, composite.value(), Map::new())
     }
 
     /// Writes the connection Secret, if the claim asks for one; whether it did.

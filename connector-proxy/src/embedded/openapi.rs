@@ -141,7 +141,7 @@ fn shared_schemas() -> Map<String, Value> {
 }
 
 fn schema(kind: &Kind, gvk: &Value) -> Value {
-    let mut schema = kind.schema.as_deref().cloned().unwrap_or_else(|| json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}));
+    let mut schema = kind.schema.as_deref().cloned().unwrap_or_else(|| built_in(&kind.kind));
     schema["x-kubernetes-group-version-kind"] = gvk.clone();
     let properties = object::member_mut(&mut schema, "properties");
     let text = |description: &str| json!({"type": "string", "description": description});
@@ -152,6 +152,35 @@ fn schema(kind: &Kind, gvk: &Value) -> Value {
     });
     properties.insert("metadata".into(), metadata);
     schema
+}
+
+/// The members of the built-in kinds whose schema clients look into when they compute a patch.
+fn built_in(kind: &str) -> Value {
+    let texts = || json!({"type": "object", "additionalProperties": {"type": "string"}});
+    let free = || json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let properties = match kind {
+        "ConfigMap" => json!({"data": texts(), "binaryData": texts(), "immutable": {"type": "boolean"}}),
+        "Secret" => json!({
+            "data": texts(), "stringData": texts(), "type": {"type": "string"}, "immutable": {"type": "boolean"}
+        }),
+        "Service" => json!({
+            "spec": {"type": "object", "properties": {
+                "type": {"type": "string"}, "externalName": {"type": "string"}, "clusterIP": {"type": "string"},
+                "selector": texts(),
+                "ports": {
+                    "type": "array", "x-kubernetes-patch-merge-key": "port", "x-kubernetes-patch-strategy": "merge",
+                    "items": {"type": "object", "properties": {
+                        "name": {"type": "string"}, "port": {"type": "integer"}, "protocol": {"type": "string"},
+                        "targetPort": {"x-kubernetes-int-or-string": true}
+                    }}
+                }
+            }},
+            "status": free()
+        }),
+        "ServiceAccount" => json!({"automountServiceAccountToken": {"type": "boolean"}}),
+        _ => json!({"spec": free(), "status": free()}),
+    };
+    json!({"type": "object", "properties": properties})
 }
 
 fn add_paths(paths: &mut Map<String, Value>, kind: &Kind, name: &str) {
