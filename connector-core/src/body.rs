@@ -1,1 +1,95 @@
-//! Under construction.
+//! Rewriting of request bodies: what a user writes becomes what the control plane stores.
+//!
+//! One function for each kind of body: [`create`], [`update`], [`merge_patch`], [`json_patch`], [`apply_patch`],
+//! [`delete_options`]. Each checks names and namespaces in local terms, as the reference server would (wire rules 8.1 to
+//! 8.3), then translates; all other checks are left to the control plane.
+//!
+//! Bodies are edited as text: members keep their order, and every number and unknown member keeps its bytes. Of duplicate
+//! keys the last counts, as for the reference server, and the others stay for its strict decoding to find (wire rule 8.17).
+//!
+//! What is hidden from users is put back into every write: origin labels, the full name where it is too long for a label,
+//! the user's owner references, and the connection secret's name as the user wrote it.
+
+mod delete;
+mod error;
+mod fuzz;
+mod json_patch;
+mod live;
+mod members;
+mod merge;
+mod object;
+mod owners;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+pub use self::delete::delete_options;
+pub use self::error::BodyError;
+pub use self::json_patch::json_patch;
+pub use self::live::{ConnectionSecret, Live, LiveError};
+pub use self::merge::merge_patch;
+pub use self::object::{apply_patch, create, generated_name, update};
+use crate::origin::{Form, Hashed};
+
+/// What a body is written to, in local terms.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The name scheme in force.
+    pub scheme: &'a Hashed,
+    /// The form of the API.
+    pub form: Form,
+    /// The API group of the request.
+    pub group: &'a str,
+    /// The API version of the request.
+    pub version: &'a str,
+    /// The plural resource name.
+    pub resource: &'a str,
+    /// The kind of the resource's objects.
+    pub kind: &'a str,
+    /// The namespace of the request.
+    pub namespace: &'a str,
+    /// The name in the path; `None` for a create.
+    pub name: Option<&'a str>,
+    /// The subresource in the path. Of a `scale`, only name and namespace are translated (wire rule 7.19).
+    pub subresource: Option<&'a str>,
+}
+
+impl Target<'_> {
+    fn remote_name(&self, name: &str) -> String {
+        self.scheme.remote_name(self.form, self.namespace, name)
+    }
+
+    fn remote_namespace(&self) -> &str {
+        self.scheme.remote_namespace(self.namespace)
+    }
+
+    fn api_version(&self) -> String {
+        match self.group {
+            "" => self.version.to_owned(),
+            group => format!("{group}/{}", self.version),
+        }
+    }
+
+    fn is_scale(&self) -> bool {
+        self.subresource == Some("scale")
+    }
+}
+
+/// A body for the control plane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Translated {
+    /// The body.
+    pub body: Vec<u8>,
+    /// Its `Content-Type`.
+    pub content_type: &'static str,
+    /// The local name of the object; of a create with `generateName` the one that was generated. Empty where the body is
+    /// for a collection.
+    pub name: String,
+}
+
+/// What the fuzzer attacks: a body of every kind, against an object that has something of everything.
+#[doc(hidden)]
+pub fn fuzz_body(data: &[u8]) {
+    fuzz::run(data);
+}

@@ -1,1 +1,74 @@
-//! Under construction.
+//! JSON as bytes: finding the few parts that matter in a document without building one.
+//!
+//! | type | what it is for |
+//! |---|---|
+//! | [`Scanner`] | a document that comes in chunks, of any size and cut anywhere; its state is small and fixed |
+//! | [`Cursor`] | a small document that is whole in memory |
+//! | [`Plan`] | edits of such a document: everything else is copied as it is |
+//!
+//! Both readers see the same grammar: any member order, any whitespace, keys with escapes. What they pass over is never
+//! decoded, so numbers keep every digit (wire rule 7.2) and the cost is that of finding the closing bracket. They are no
+//! validators: inside a value that is passed over only strings and the balance of brackets are looked at.
+
+mod cursor;
+mod plan;
+mod scanner;
+mod skip;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use cursor::{Cursor, Entry, Member, Text, Walk};
+pub use plan::{Mark, Plan, Sink, Weeder};
+pub use scanner::{Event, Scanner};
+
+use thiserror::Error;
+
+/// The most containers that may lie in one another; kube-apiserver takes as many.
+pub const MAX_DEPTH: u32 = 10_000;
+
+/// Why bytes cannot be read as JSON. Whoever wrote them is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Error {
+    /// The byte at this offset of what was given cannot stand there, or the document ends there too early.
+    #[error("not JSON at byte {at}")]
+    Syntax {
+        /// Offset in the chunk or slice that was given.
+        at: usize,
+    },
+    /// More than [`MAX_DEPTH`] containers lie in one another.
+    #[error("nested deeper than {MAX_DEPTH} levels")]
+    TooDeep,
+}
+
+/// What a value is, told by its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `{…}`
+    Object,
+    /// `[…]`
+    Array,
+    /// `"…"`
+    String,
+    /// A number, `true`, `false` or `null`.
+    Scalar,
+}
+
+impl Kind {
+    /// The kind of value that begins with `first`, if any does.
+    fn of(first: u8) -> Option<Self> {
+        match first {
+            b'{' => Some(Self::Object),
+            b'[' => Some(Self::Array),
+            b'"' => Some(Self::String),
+            b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => Some(Self::Scalar),
+            _ => None,
+        }
+    }
+}
+
+/// Whether JSON allows `byte` between tokens.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}

@@ -1,0 +1,228 @@
+//! `connector serve`: options, environment and file, merged into one configuration.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use connector_core::origin::ClusterId;
+use connector_proxy::{AppCluster, Config, ServiceReference, TlsFiles};
+use serde::Deserialize;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+
+const DEFAULT_LISTEN: &str = "0.0.0.0:8443";
+const DEFAULT_ADMIN_LISTEN: &str = "0.0.0.0:8080";
+const DEFAULT_SERVICE: &str = "kube-system/connector:443";
+/// Below the 30 s that Kubernetes gives a Pod to end.
+const DEFAULT_DRAIN: Duration = Duration::from_secs(20);
+
+/// An option counts before its environment variable, and that before the file given by --config.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct ServeArgs {
+    /// YAML file with any of these options, named as here without the dashes in front
+    #[arg(long, env = "CONNECTOR_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+
+    /// Kubeconfig of the app cluster [default: in-cluster, else $KUBECONFIG]
+    #[arg(long, env = "CONNECTOR_KUBECONFIG", value_name = "FILE")]
+    #[serde(default)]
+    kubeconfig: Option<PathBuf>,
+
+    /// Kubeconfig of the control plane (required); read again when it changes
+    #[arg(long, env = "CONNECTOR_CONTROL_PLANE_KUBECONFIG", value_name = "FILE")]
+    #[serde(default)]
+    control_plane_kubeconfig: Option<PathBuf>,
+
+    /// Namespace of the control plane that holds this cluster's claims (required); created if missing and allowed
+    #[arg(long, env = "CONNECTOR_CLAIM_NAMESPACE", value_name = "NAME")]
+    #[serde(default)]
+    claim_namespace: Option<String>,
+
+    /// Names this cluster among all that share the control plane [default: UID of its namespace kube-system]
+    #[arg(long, env = "CONNECTOR_CLUSTER_ID", value_name = "ID")]
+    #[serde(default)]
+    cluster_id: Option<String>,
+
+    /// Where the app cluster's kube-apiserver is served [default: 0.0.0.0:8443]
+    #[arg(long, env = "CONNECTOR_LISTEN", value_name = "ADDR")]
+    #[serde(default)]
+    listen: Option<SocketAddr>,
+
+    /// Where /livez, /readyz and /metrics are served [default: 0.0.0.0:8080]
+    #[arg(long, env = "CONNECTOR_ADMIN_LISTEN", value_name = "ADDR")]
+    #[serde(default)]
+    admin_listen: Option<SocketAddr>,
+
+    /// Service in the app cluster that leads here, which the APIServices point to [default: kube-system/connector:443]
+    #[arg(long, env = "CONNECTOR_SERVICE", value_name = "NAMESPACE/NAME[:PORT]")]
+    #[serde(default)]
+    service: Option<String>,
+
+    /// Serving certificate chain in PEM [default: generated]
+    #[arg(long, env = "CONNECTOR_TLS_CERT_FILE", value_name = "FILE")]
+    #[serde(default)]
+    tls_cert_file: Option<PathBuf>,
+
+    /// Private key of --tls-cert-file
+    #[arg(long, env = "CONNECTOR_TLS_KEY_FILE", value_name = "FILE")]
+    #[serde(default)]
+    tls_key_file: Option<PathBuf>,
+
+    /// CA by which the app cluster verifies --tls-cert-file [default: the roots of its system]
+    #[arg(long, env = "CONNECTOR_TLS_CA_FILE", value_name = "FILE")]
+    #[serde(default)]
+    tls_ca_file: Option<PathBuf>,
+}
+
+/// Serves until SIGTERM or Ctrl-C, then drains.
+pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let config = configuration(args)?;
+    connector_proxy::serve(config, shutdown()?).await?;
+    info!("ended");
+    Ok(())
+}
+
+/// Resolves at the first SIGTERM or SIGINT; a second one ends the process at once.
+fn shutdown() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        info!("ending: no new requests are taken, open ones may finish; a second signal ends at once");
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            std::process::exit(1);
+        });
+    })
+}
+
+fn configuration(args: ServeArgs) -> anyhow::Result<Config> {
+    let args = match &args.config {
+        Some(file) => {
+            let from_file = read(file)?;
+            args.or(from_file)
+        }
+        None => args,
+    };
+    let required = |option: &str, variable: &str| {
+        format!("--{option} is required: give the option, set {variable}, or put {option} into the file of --config")
+    };
+    let tls = match (args.tls_cert_file, args.tls_key_file) {
+        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key, ca: args.tls_ca_file }),
+        (None, None) if args.tls_ca_file.is_some() => {
+            bail!("--tls-ca-file goes with --tls-cert-file and --tls-key-file")
+        }
+        (None, None) => None,
+        _ => bail!("--tls-cert-file and --tls-key-file go together"),
+    };
+    Ok(Config {
+        app_cluster: args.kubeconfig.map_or(AppCluster::Inferred, AppCluster::Kubeconfig),
+        control_plane_kubeconfig: args
+            .control_plane_kubeconfig
+            .with_context(|| required("control-plane-kubeconfig", "CONNECTOR_CONTROL_PLANE_KUBECONFIG"))?,
+        claim_namespace: namespace(
+            args.claim_namespace.with_context(|| required("claim-namespace", "CONNECTOR_CLAIM_NAMESPACE"))?,
+        )?,
+        cluster_id: args.cluster_id.map(|id| id.parse::<ClusterId>()).transpose()?,
+        listen: args.listen.unwrap_or_else(|| default(DEFAULT_LISTEN)),
+        admin_listen: args.admin_listen.unwrap_or_else(|| default(DEFAULT_ADMIN_LISTEN)),
+        service: args.service.as_deref().unwrap_or(DEFAULT_SERVICE).parse::<ServiceReference>()?,
+        tls,
+        drain: DEFAULT_DRAIN,
+    })
+}
+
+fn default(address: &str) -> SocketAddr {
+    address.parse().expect("a constant address parses")
+}
+
+fn namespace(name: String) -> anyhow::Result<String> {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let valid = (1..=63).contains(&name.len())
+        && name.bytes().all(inner)
+        && !name.starts_with('-')
+        && !name.ends_with('-');
+    if !valid {
+        bail!("--claim-namespace {name:?} is not a namespace's name: use 1 to 63 of a-z, 0-9 and -, alphanumeric at both ends");
+    }
+    Ok(name)
+}
+
+fn read(file: &Path) -> anyhow::Result<ServeArgs> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read --config {}", file.display()))?;
+    serde_saphyr::from_str(&text).with_context(|| format!("--config {} cannot be used", file.display()))
+}
+
+impl ServeArgs {
+    /// What is set here, else what is set in `other`.
+    fn or(self, other: Self) -> Self {
+        Self {
+            config: self.config,
+            kubeconfig: self.kubeconfig.or(other.kubeconfig),
+            control_plane_kubeconfig: self.control_plane_kubeconfig.or(other.control_plane_kubeconfig),
+            claim_namespace: self.claim_namespace.or(other.claim_namespace),
+            cluster_id: self.cluster_id.or(other.cluster_id),
+            listen: self.listen.or(other.listen),
+            admin_listen: self.admin_listen.or(other.admin_listen),
+            service: self.service.or(other.service),
+            tls_cert_file: self.tls_cert_file.or(other.tls_cert_file),
+            tls_key_file: self.tls_key_file.or(other.tls_key_file),
+            tls_ca_file: self.tls_ca_file.or(other.tls_ca_file),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complete() -> ServeArgs {
+        ServeArgs {
+            control_plane_kubeconfig: Some("cp".into()),
+            claim_namespace: Some("claims".into()),
+            ..ServeArgs::default()
+        }
+    }
+
+    #[test]
+    fn defaults() {
+        let config = configuration(complete()).unwrap();
+        assert_eq!(config.listen, "0.0.0.0:8443".parse().unwrap());
+        assert_eq!(config.admin_listen, "0.0.0.0:8080".parse().unwrap());
+        assert_eq!(config.service, "kube-system/connector:443".parse().unwrap());
+        assert!(matches!(config.app_cluster, AppCluster::Inferred));
+    }
+
+    #[test]
+    fn an_option_counts_before_the_file() {
+        let file: ServeArgs = serde_saphyr::from_str("claim-namespace: file\ncluster-id: file\n").unwrap();
+        let merged = complete().or(file);
+        assert_eq!((merged.claim_namespace.as_deref(), merged.cluster_id.as_deref()), (Some("claims"), Some("file")));
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        let error = |args: ServeArgs| format!("{:#}", configuration(args).unwrap_err());
+        assert!(error(ServeArgs::default()).contains("CONNECTOR_CONTROL_PLANE_KUBECONFIG"));
+        let args = ServeArgs { claim_namespace: None, ..complete() };
+        assert!(error(args).contains("--claim-namespace is required"));
+        let args = ServeArgs { claim_namespace: Some("Team_A".into()), ..complete() };
+        assert!(error(args).contains("not a namespace's name"));
+        let args = ServeArgs { cluster_id: Some("a/b".into()), ..complete() };
+        assert!(error(args).contains("not a label value"));
+        let args = ServeArgs { tls_cert_file: Some("c".into()), ..complete() };
+        assert!(error(args).contains("go together"));
+        let unknown = serde_saphyr::from_str::<ServeArgs>("claim-namespaces: x\n").unwrap_err().to_string();
+        assert!(unknown.contains("claim-namespaces"), "{unknown}");
+    }
+}

@@ -1,0 +1,48 @@
+//! What fuzzing does with answers; not part of the API.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{AnswerError, Asked, Rewriter, RowObject, Shape};
+use crate::origin::{Form, Hashed};
+
+/// Takes the first byte for the shape and the second for the size of the chunks, and rewrites the rest.
+///
+/// # Panics
+/// When chunks change the answer, or something that was JSON is none any more.
+pub fn fuzz_answer(data: &[u8]) {
+    let [shape, size, document @ ..] = data else { return };
+    let shape = match shape % 6 {
+        0 => Shape::Object,
+        1 => Shape::List,
+        2 => Shape::ObjectTable(RowObject::Show),
+        3 => Shape::Table(RowObject::Null),
+        4 => Shape::Watch,
+        _ => Shape::TableWatch(RowObject::Show),
+    };
+    let whole = rewrite(shape, document, document.len().max(1));
+    let chunked = rewrite(shape, document, usize::from(*size).max(1));
+    assert_eq!(whole, chunked, "chunks of {size} bytes change the answer");
+    if let Ok(answer) = whole
+        && are_json(document)
+    {
+        assert!(are_json(&answer), "{} became {}", document.escape_ascii(), answer.escape_ascii());
+    }
+}
+
+fn are_json(bytes: &[u8]) -> bool {
+    serde_json::Deserializer::from_slice(bytes).into_iter::<serde_json::Value>().all(|value| value.is_ok())
+}
+
+fn rewrite(shape: Shape, document: &[u8], size: usize) -> Result<Vec<u8>, AnswerError> {
+    let scheme = Hashed { cluster: "c".parse().expect("it is a label value"), claim_namespace: "claims".into() };
+    let asked = Asked { scheme: Arc::new(scheme), form: Form::Claim, namespace: None, name: None };
+    let mut rewriter = Rewriter::new(asked, shape);
+    let mut out = Vec::new();
+    for chunk in document.chunks(size) {
+        rewriter.push(Bytes::copy_from_slice(chunk), &mut out)?;
+    }
+    rewriter.finish()?;
+    Ok(out.concat())
+}

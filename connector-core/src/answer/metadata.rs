@@ -1,0 +1,284 @@
+//! The `metadata` of one object: whose the object is, and how it looks locally.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use serde::Deserialize;
+
+use super::{Asked, managed};
+use crate::json::{Cursor, Entry, Error, Kind, Member, Plan, Text, Weeder};
+use crate::origin::{
+    ANNOTATION_CONNECTION_SECRET, ANNOTATION_NAME, ANNOTATION_OWNERS, LABEL_CLUSTER, LABEL_NAME, LABEL_NAMESPACE,
+    Origin, RESERVED_PREFIX,
+};
+
+/// An object that exists for the client.
+#[derive(Debug)]
+pub(super) struct Subject<'a> {
+    /// What it is locally.
+    pub(super) origin: Origin,
+    /// What it is called remotely.
+    pub(super) remote_name: Text<'a>,
+    /// The connection secret that the user named, unless there is none.
+    pub(super) secret: Option<Secret>,
+}
+
+/// The two names of a connection secret.
+#[derive(Clone, Debug)]
+pub(super) struct Secret {
+    pub(super) local: String,
+    pub(super) remote: String,
+}
+
+/// Plans the edits of the `metadata` at offset `at`.
+///
+/// `None`, and no edits, when the object does not exist for the client: it is not what was asked for, or does not say whose
+/// it is.
+pub(super) fn rewrite<'a>(
+    asked: &Asked,
+    source: &'a [u8],
+    at: usize,
+    plan: &mut Plan,
+) -> Result<Option<Subject<'a>>, Error> {
+    let mark = plan.mark();
+    let mut cursor = Cursor::new(source, at);
+    if cursor.kind()? != Kind::Object {
+        return Ok(None);
+    }
+    let members = Members::read(&mut cursor, source, plan)?;
+    let Some((subject, name)) = members.subject(asked) else {
+        plan.undo(mark);
+        return Ok(None);
+    };
+    plan.replace_string(name.value.clone(), &subject.origin.name);
+    if let Some(namespace) = &members.spots[NAMESPACE] {
+        plan.replace_string(namespace.value.clone(), &subject.origin.namespace);
+    }
+    for (spot, weeded) in [(LABELS, &members.labels), (ANNOTATIONS, &members.annotations)] {
+        if let (Some(spot), true) = (&members.spots[spot], weeded.emptied) {
+            spot.remove(name, plan);
+        }
+    }
+    let [_, owners, _] = &members.annotations.values;
+    let owners = owners.as_deref().and_then(Owners::parse);
+    members.restore_owners(owners.as_ref(), source, name, plan);
+    if let Some(spot) = &members.spots[MANAGED] {
+        let mark = plan.mark();
+        if !managed::rewrite(source, spot.value.start, owners.as_ref(), plan)? {
+            plan.undo(mark);
+            spot.remove(name, plan);
+        }
+    }
+    Ok(Some(subject))
+}
+
+const NAME: usize = 0;
+const NAMESPACE: usize = 1;
+const LABELS: usize = 2;
+const ANNOTATIONS: usize = 3;
+const OWNERS: usize = 4;
+const MANAGED: usize = 5;
+const KEYS: [&str; 6] = ["name", "namespace", "labels", "annotations", "ownerReferences", "managedFields"];
+
+/// What one pass over `metadata` finds.
+#[derive(Default)]
+struct Members<'a> {
+    /// The members of [`KEYS`].
+    spots: [Option<Spot>; 6],
+    remote_name: Option<Text<'a>>,
+    labels: Weeded<'a>,
+    annotations: Weeded<'a>,
+    /// The member behind which `ownerReferences` stand, and its end: in sorted order, and in that of the struct.
+    sorted_anchor: Option<(Entry, usize)>,
+    struct_anchor: Option<(Entry, usize)>,
+}
+
+/// Where a member of `metadata` stands.
+struct Spot {
+    entry: Entry,
+    value: Range<usize>,
+    /// Where the next member begins; unset for the last.
+    next: Option<usize>,
+}
+
+impl Spot {
+    /// Takes the member away. `name` always stays, so a member before it goes with the comma behind it, one behind it with the
+    /// comma before it, and all commas are right whatever else goes.
+    fn remove(&self, name: &Self, plan: &mut Plan) {
+        match self.next {
+            Some(next) if self.entry.start < name.entry.start => plan.remove(self.entry.start..next),
+            _ => plan.remove(self.entry.lead..self.value.end),
+        }
+    }
+}
+
+impl<'a> Members<'a> {
+    fn read(cursor: &mut Cursor<'a>, source: &[u8], plan: &mut Plan) -> Result<Self, Error> {
+        let mut walk = cursor.object()?;
+        let mut all = Self::default();
+        let mut last: Option<usize> = None;
+        while let Some(Member { key, entry }) = cursor.member(&mut walk)? {
+            if let Some(spot) = last.take().and_then(|last| all.spots[last].as_mut()) {
+                spot.next = Some(entry.start);
+            }
+            let found = KEYS.iter().position(|wanted| key.is(wanted));
+            // What is there twice would be read one way here and another way by the client.
+            if found.is_some_and(|found| all.spots[found].is_some()) {
+                return Err(Error::Syntax { at: entry.start });
+            }
+            let mut emptied = false;
+            let value = match (found, cursor.kind()?) {
+                (Some(NAME), Kind::String) => {
+                    let (value, text) = cursor.string()?;
+                    all.remote_name = Some(text);
+                    value
+                }
+                (Some(LABELS), Kind::Object) => {
+                    all.labels = Weeded::read([LABEL_CLUSTER, LABEL_NAMESPACE, LABEL_NAME], cursor, source, plan)?;
+                    emptied = all.labels.emptied;
+                    all.labels.whole.clone()
+                }
+                (Some(ANNOTATIONS), Kind::Object) => {
+                    let wanted = [ANNOTATION_NAME, ANNOTATION_OWNERS, ANNOTATION_CONNECTION_SECRET];
+                    all.annotations = Weeded::read(wanted, cursor, source, plan)?;
+                    emptied = all.annotations.emptied;
+                    all.annotations.whole.clone()
+                }
+                _ => cursor.skip()?,
+            };
+            if !emptied && !matches!(found, Some(OWNERS | MANAGED)) {
+                if key.decode().is_some_and(|key| *key < *KEYS[OWNERS]) {
+                    all.sorted_anchor = Some((entry, value.end));
+                }
+                if !key.is("finalizers") {
+                    all.struct_anchor = Some((entry, value.end));
+                }
+            }
+            if let Some(found) = found {
+                all.spots[found] = Some(Spot { entry, value, next: None });
+                last = Some(found);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Whose the object is, if it is what was asked for; and its member `name`.
+    fn subject(&self, asked: &Asked) -> Option<(Subject<'a>, &Spot)> {
+        let name = self.spots[NAME].as_ref()?;
+        let remote_name = self.remote_name?;
+        let [cluster, namespace, label] = &self.labels.values;
+        let labels = [(LABEL_CLUSTER, cluster), (LABEL_NAMESPACE, namespace), (LABEL_NAME, label)];
+        let find = |key: &str| labels.iter().find(|(known, _)| *known == key)?.1.as_deref();
+        let [full_name, _, secret] = &self.annotations.values;
+        let origin = asked.scheme.origin(find, |key| full_name.as_deref().filter(|_| key == ANNOTATION_NAME))?;
+        if !asked.covers(&origin) {
+            return None;
+        }
+        let secret = secret.as_deref().map(|local| Secret {
+            local: local.to_owned(),
+            remote: asked.scheme.remote_name(asked.form, &origin.namespace, local),
+        });
+        Some((Subject { origin, remote_name, secret }, name))
+    }
+
+    /// Puts the user's owner references where they were (wire rule 6.9): in the place of those that were set remotely, or
+    /// where the order of the members wants them.
+    fn restore_owners(&self, owners: Option<&Owners<'_>>, source: &[u8], name: &Spot, plan: &mut Plan) {
+        match (&self.spots[OWNERS], owners) {
+            (Some(spot), Some(owners)) => plan.replace(spot.value.clone(), &[owners.json.as_bytes()]),
+            (Some(spot), None) => spot.remove(name, plan),
+            (None, Some(owners)) => {
+                let structured =
+                    self.spots[LABELS].as_ref().is_some_and(|labels| name.entry.start < labels.entry.start);
+                let anchor = if structured { self.struct_anchor } else { self.sorted_anchor };
+                let Some((like, end)) = anchor else { return };
+                // The same whitespace as before the neighbour.
+                let space = source[like.lead..like.start].trim_ascii_start().strip_prefix(b",");
+                let space = space.unwrap_or(&source[like.lead..like.start]);
+                let colon: &[u8] = if space.is_empty() { b"\":" } else { b"\": " };
+                let key = KEYS[OWNERS].as_bytes();
+                plan.replace(end..end, &[b",", space, b"\"", key, colon, owners.json.as_bytes()]);
+            }
+            (None, None) => {}
+        }
+    }
+}
+
+/// Labels or annotations without what is ours.
+#[derive(Default)]
+struct Weeded<'a> {
+    whole: Range<usize>,
+    /// Nothing is left, because of us.
+    emptied: bool,
+    /// The values of the keys that were wanted.
+    values: [Option<Cow<'a, str>>; 3],
+}
+
+impl<'a> Weeded<'a> {
+    /// Reads an object and plans that all members under [`RESERVED_PREFIX`] go; none when the object goes with them.
+    fn read(wanted: [&str; 3], cursor: &mut Cursor<'a>, source: &[u8], plan: &mut Plan) -> Result<Self, Error> {
+        let all = plan.mark();
+        let start = cursor.at();
+        let mut walk = cursor.object()?;
+        let mut weeder = Weeder::default();
+        let mut values = [const { None }; 3];
+        while let Some(Member { key, entry }) = cursor.member(&mut walk)? {
+            let mark = weeder.lead(source, entry, plan);
+            if !key.starts_with(RESERVED_PREFIX) {
+                cursor.skip()?;
+                weeder.keep();
+                continue;
+            }
+            let said = if cursor.kind()? == Kind::String {
+                cursor.string()?.1.decode()
+            } else {
+                cursor.skip().map(|_| None)?
+            };
+            if let Some(slot) = wanted.iter().position(|wanted| key.is(wanted)) {
+                // What is there twice would be read one way here and another way by the control plane.
+                if values[slot].is_some() && values[slot] != said {
+                    return Err(Error::Syntax { at: entry.start });
+                }
+                values[slot] = said;
+            }
+            weeder.remove(mark, entry, cursor.at(), plan);
+        }
+        let emptied = weeder.kept() == 0 && weeder.has_removed();
+        if emptied {
+            plan.undo(all);
+        }
+        Ok(Self { whole: start..cursor.at(), emptied, values })
+    }
+}
+
+/// The user's owner references, as they were put away.
+pub(super) struct Owners<'a> {
+    json: &'a str,
+    uids: Vec<String>,
+}
+
+impl<'a> Owners<'a> {
+    /// `None` when there are none, or the text is not an array of references: then nobody's are shown.
+    fn parse(json: &'a str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Reference {
+            uid: String,
+        }
+        let references: Vec<Reference> = serde_json::from_str(json).ok()?;
+        let mut uids: Vec<String> = references.into_iter().map(|reference| reference.uid).collect();
+        uids.sort_unstable();
+        uids.dedup();
+        (!uids.is_empty()).then_some(Self { json, uids })
+    }
+
+    /// What `managedFields` say of whoever set the references: the value of `f:ownerReferences`.
+    pub(super) fn fields(&self) -> String {
+        let mut fields = String::from("{\".\":{}");
+        for uid in &self.uids {
+            let key = format!("k:{{\"uid\":{}}}", serde_json::Value::from(uid.as_str()));
+            fields.push_str(&format!(",{}:{{}}", serde_json::Value::from(key)));
+        }
+        fields.push('}');
+        fields
+    }
+}

@@ -1,0 +1,129 @@
+//! One object that is whole in memory.
+
+use super::metadata::{self, Secret, Subject};
+use super::{AnswerError, Asked};
+use crate::json::{Cursor, Error, Kind, Plan};
+
+/// Rewrites one object that is whole in memory, such as the answer to a write.
+///
+/// # Errors
+/// [`AnswerError::Foreign`] when it is not the object that was asked for; [`AnswerError::Malformed`] and
+/// [`AnswerError::TooDeep`] when the control plane sent no object.
+pub fn object(asked: &Asked, raw: &[u8]) -> Result<Vec<u8>, AnswerError> {
+    let mut plan = Plan::default();
+    let subject = rewrite(asked, raw, 0, &mut plan).map_err(|error| AnswerError::of(error, 0))?;
+    subject.ok_or(AnswerError::Foreign)?;
+    let mut out = Vec::with_capacity(raw.len());
+    plan.apply(raw, &mut out);
+    Ok(out)
+}
+
+/// Rewrites a `Scale`, the answer of the subresource `scale`.
+///
+/// Its `metadata` has no labels that would tell its origin (wire rule 7.19), so name and namespace are those that were asked
+/// for: the caller has made sure that the object is the one.
+///
+/// # Errors
+/// [`AnswerError::Malformed`] and [`AnswerError::TooDeep`] when the control plane sent no object.
+pub fn scale(asked: &Asked, raw: &[u8]) -> Result<Vec<u8>, AnswerError> {
+    let mut plan = Plan::default();
+    rewrite_scale(asked, raw, &mut plan).map_err(|error| AnswerError::of(error, 0))?;
+    let mut out = Vec::with_capacity(raw.len());
+    plan.apply(raw, &mut out);
+    Ok(out)
+}
+
+fn rewrite_scale(asked: &Asked, raw: &[u8], plan: &mut Plan) -> Result<(), Error> {
+    let Some(at) = Parts::read(raw, 0)?.metadata else { return Ok(()) };
+    let mut cursor = Cursor::new(raw, at);
+    let mut walk = cursor.object()?;
+    while let Some(member) = cursor.member(&mut walk)? {
+        let value = cursor.skip()?;
+        if let (true, Some(name)) = (member.key.is("name"), &asked.name) {
+            plan.replace_string(value, name);
+        } else if let (true, Some(namespace)) = (member.key.is("namespace"), &asked.namespace) {
+            plan.replace_string(value, namespace);
+        }
+    }
+    Ok(())
+}
+
+/// Plans the edits of the object at offset `at`; `None` when it does not exist for the client.
+pub(super) fn rewrite<'a>(
+    asked: &Asked,
+    source: &'a [u8],
+    at: usize,
+    plan: &mut Plan,
+) -> Result<Option<Subject<'a>>, Error> {
+    Parts::read(source, at)?.rewrite(asked, source, plan)
+}
+
+/// Where the values of an object stand that are ever looked into.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Parts {
+    pub(super) metadata: Option<usize>,
+    pub(super) spec: Option<usize>,
+}
+
+impl Parts {
+    pub(super) fn read(source: &[u8], at: usize) -> Result<Self, Error> {
+        let mut parts = Self::default();
+        let mut cursor = Cursor::new(source, at);
+        let mut walk = cursor.object()?;
+        while let Some(member) = cursor.member(&mut walk)? {
+            let start = cursor.skip()?.start;
+            let part = match () {
+                () if member.key.is("metadata") => &mut parts.metadata,
+                () if member.key.is("spec") => &mut parts.spec,
+                () => continue,
+            };
+            if part.replace(start).is_some() {
+                return Err(Error::Syntax { at: start });
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Plans the edits of the object of which these are the parts; `None` when it does not exist for the client.
+    pub(super) fn rewrite<'a>(
+        self,
+        asked: &Asked,
+        source: &'a [u8],
+        plan: &mut Plan,
+    ) -> Result<Option<Subject<'a>>, Error> {
+        let Some(metadata) = self.metadata else { return Ok(None) };
+        let Some(subject) = metadata::rewrite(asked, source, metadata, plan)? else { return Ok(None) };
+        if let (Some(spec), Some(secret)) = (self.spec, &subject.secret) {
+            rename_secret(secret, source, spec, plan)?;
+        }
+        Ok(Some(subject))
+    }
+}
+
+/// Plans that the `spec` at offset `at` names the connection secret as the user did. Only a name that was made from the user's
+/// is changed: an object that was imported keeps the one it had.
+pub(super) fn rename_secret(secret: &Secret, source: &[u8], at: usize, plan: &mut Plan) -> Result<(), Error> {
+    let mut cursor = Cursor::new(source, at);
+    if cursor.kind()? != Kind::Object {
+        return Ok(());
+    }
+    let mut spec = cursor.object()?;
+    while let Some(member) = cursor.member(&mut spec)? {
+        if !member.key.is("writeConnectionSecretToRef") || cursor.kind()? != Kind::Object {
+            cursor.skip()?;
+            continue;
+        }
+        let mut reference = cursor.object()?;
+        while let Some(member) = cursor.member(&mut reference)? {
+            if member.key.is("name") && cursor.kind()? == Kind::String {
+                let (value, text) = cursor.string()?;
+                if text.is(&secret.remote) {
+                    plan.replace_string(value, &secret.local);
+                }
+            } else {
+                cursor.skip()?;
+            }
+        }
+    }
+    Ok(())
+}

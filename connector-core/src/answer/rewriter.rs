@@ -1,0 +1,541 @@
+//! The rewriter of answers that come in chunks.
+
+use bytes::{Bytes, BytesMut};
+
+use super::event::Event as WatchEvent;
+use super::metadata::Secret;
+use super::object::{Parts, rename_secret};
+use super::out::Out;
+use super::table::{self, Columns};
+use super::{AnswerError, Asked, MAX_HELD, Shape};
+use crate::json::{Entry, Event, Kind, Plan, Scanner, Sink, Weeder};
+
+/// Rewrites one answer, chunk by chunk, whatever the chunks.
+///
+/// Call order: [`Self::push`] for each chunk, then [`Self::finish`] once. After an error it is of no more use, and the answer to
+/// the client must be broken off.
+///
+/// Of an object in a list only what comes before the end of its `metadata` is held back, of a Table one row, of a watch one
+/// event; at most [`MAX_HELD`] bytes. Everything else goes out with the chunk in which it came, an event with the chunk that
+/// ends it. At the end of a watch's chunk nothing is kept but the beginning of an event.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use connector_core::answer::{Asked, Rewriter, Shape};
+/// use connector_core::origin::{Form, Hashed};
+///
+/// let scheme = Arc::new(Hashed { cluster: "c1".parse()?, claim_namespace: "claims".into() });
+/// let asked = Asked { scheme, form: Form::Claim, namespace: Some("team".into()), name: None };
+/// let mut rewriter = Rewriter::new(asked, Shape::List);
+/// let mut out = Vec::new();
+/// rewriter.push(r#"{"apiVersion":"v1","items":[{"metadata":{"labels":{"mcp-connector.upbound.io/app-cluster":"c1","#.into(), &mut out)?;
+/// rewriter.push(r#""mcp-connector.upbound.io/app-namespace":"team","mcp-connector.upbound.io/app-resource-name":"db"},"#.into(), &mut out)?;
+/// rewriter.push(r#""name":"claim-0123456789abcdef","namespace":"claims"},"spec":{}}],"kind":"List"}"#.into(), &mut out)?;
+/// rewriter.finish()?;
+/// assert_eq!(out.concat(), br#"{"apiVersion":"v1","items":[{"metadata":{"name":"db","namespace":"team"},"spec":{}}],"kind":"List"}"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Rewriter {
+    asked: Asked,
+    shape: Shape,
+    scanner: Scanner,
+    place: Place,
+    hold: Hold,
+    /// The member whose value comes next, at the level that the scanner is in.
+    member: Member,
+    list: List,
+    item: Item,
+    event: WatchEvent,
+    columns: Columns,
+    plan: Plan,
+    scratch: BytesMut,
+    failed: Option<AnswerError>,
+}
+
+/// What the scanner is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Before a document.
+    Start,
+    /// A document that is held whole: a Table in an event, or of one object.
+    Whole,
+    /// The outermost object of a list or Table.
+    Root,
+    /// The array of a list's objects, of a Table's rows.
+    Items,
+    Rows,
+    /// An object, wherever it stands.
+    Item,
+    /// A watch event.
+    Event,
+}
+
+/// The members that matter somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Member {
+    Metadata,
+    Spec,
+    Items,
+    Rows,
+    Type,
+    Object,
+    Other,
+}
+
+impl Member {
+    fn of(key: Option<&[u8]>) -> Self {
+        match key {
+            Some(b"metadata") => Self::Metadata,
+            Some(b"spec") => Self::Spec,
+            Some(b"items") => Self::Items,
+            Some(b"rows") => Self::Rows,
+            Some(b"type") => Self::Type,
+            Some(b"object") => Self::Object,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The array that is being gone through.
+#[derive(Debug, Default)]
+struct List {
+    weeder: Weeder,
+    /// Where the element stands, counted from the beginning of what is held.
+    element: usize,
+}
+
+/// The object that is being gone through.
+#[derive(Debug, Default)]
+struct Item {
+    /// Where its parts stand, counted from the beginning of what is held.
+    parts: Parts,
+    state: ItemState,
+    /// What `spec` may still have to say.
+    secret: Option<Secret>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum ItemState {
+    /// Its `metadata` has not come, or it is part of an event that is held whole.
+    #[default]
+    Undecided,
+    Shown,
+    Dropped,
+}
+
+impl Rewriter {
+    /// A rewriter of the answer to one request.
+    pub fn new(asked: Asked, shape: Shape) -> Self {
+        let mode = match shape {
+            Shape::Object | Shape::ObjectTable(_) => Mode::Hold,
+            Shape::List | Shape::Table(_) => Mode::Pass,
+            Shape::Watch | Shape::TableWatch(_) => Mode::Drop,
+        };
+        Self {
+            asked,
+            shape,
+            scanner: Scanner::new(),
+            place: Place::Start,
+            hold: Hold { carry: Vec::new(), mark: 0, mode, seen: 0 },
+            member: Member::Other,
+            list: List::default(),
+            item: Item::default(),
+            event: WatchEvent::default(),
+            columns: Columns::default(),
+            plan: Plan::default(),
+            scratch: BytesMut::new(),
+            failed: None,
+        }
+    }
+
+    /// Takes the next chunk and puts what can go out behind `out`.
+    ///
+    /// # Errors
+    /// Those of [`AnswerError`] except [`AnswerError::Truncated`]; the same again on every further call.
+    pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), AnswerError> {
+        if let Some(failed) = self.failed {
+            return Err(failed);
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut out = Out { chunk: &chunk, scratch: &mut scratch, ready: out };
+        let done = self.scan(&mut out);
+        if let Err(error) = done {
+            self.failed = Some(error);
+            return Err(error);
+        }
+        out.flush();
+        if !self.shape.is_watch() {
+            self.scratch = scratch;
+        } else if self.at_boundary() {
+            // Most watches are idle most of the time: they keep no memory.
+            self.hold.carry = Vec::new();
+            self.plan = Plan::default();
+        }
+        Ok(())
+    }
+
+    /// Takes the end of the answer.
+    ///
+    /// # Errors
+    /// [`AnswerError::Truncated`] when the answer is not complete, or that of a [`Self::push`] which failed.
+    pub fn finish(&self) -> Result<(), AnswerError> {
+        match self.failed {
+            Some(failed) => Err(failed),
+            None if self.scanner.is_done() || (self.shape.is_watch() && self.scanner.is_idle()) => Ok(()),
+            None => Err(AnswerError::Truncated),
+        }
+    }
+
+    /// Whether a watch may be ended here: whole events only have come and gone out (wire rule 11.23).
+    pub fn at_boundary(&self) -> bool {
+        self.shape.is_watch() && self.scanner.is_idle() && self.failed.is_none()
+    }
+
+    fn scan(&mut self, out: &mut Out<'_>) -> Result<(), AnswerError> {
+        let chunk = out.chunk;
+        let mut at = 0;
+        loop {
+            let base = self.hold.seen;
+            let Some(event) = self.scanner.next(chunk, &mut at).map_err(|error| AnswerError::of(error, base))? else {
+                break;
+            };
+            match event {
+                Event::Key => self.member = Member::of(self.scanner.key()),
+                Event::Value(kind) => self.value(kind, &mut at, out)?,
+                Event::End => self.end(at, out)?,
+                Event::Close => self.close(at, out)?,
+            }
+        }
+        self.hold.end_chunk(out)
+    }
+
+    /// A value begins at `at`.
+    fn value(&mut self, kind: Kind, at: &mut usize, out: &mut Out<'_>) -> Result<(), AnswerError> {
+        let here = self.hold.offset(*at);
+        let enter = match (self.place, self.member, kind) {
+            (Place::Start, ..) => return self.start(kind, at, out),
+            (Place::Root, Member::Items, Kind::Array) => Some(Place::Items),
+            (Place::Root, Member::Rows, Kind::Array) if matches!(self.shape, Shape::Table(_)) => Some(Place::Rows),
+            (Place::Items, _, kind) => {
+                self.list.element = here;
+                self.item = Item::default();
+                (kind == Kind::Object).then_some(Place::Item)
+            }
+            (Place::Rows, ..) => {
+                self.list.element = here;
+                None
+            }
+            (Place::Item, Member::Metadata, _) => {
+                self.once(self.item.parts.metadata.is_some(), *at)?;
+                self.item.parts.metadata = Some(here);
+                None
+            }
+            (Place::Item, Member::Spec, _) => {
+                self.once(self.item.parts.spec.is_some(), *at)?;
+                self.item.parts.spec = Some(here);
+                if self.item.secret.is_some() {
+                    self.hold.begin(*at, out);
+                }
+                None
+            }
+            (Place::Event, Member::Type, _) => {
+                self.once(self.event.kind.is_some(), *at)?;
+                self.event.kind = Some(here..here);
+                None
+            }
+            (Place::Event, Member::Object, kind) => {
+                self.once(self.event.object.is_some(), *at)?;
+                self.event.object = Some(here..here);
+                self.item = Item::default();
+                (kind == Kind::Object).then_some(Place::Item)
+            }
+            _ => None,
+        };
+        if let Some(place) = enter {
+            self.enter(place, at)?;
+            if matches!(place, Place::Items | Place::Rows) {
+                self.list = List::default();
+                self.hold.begin(*at, out);
+            }
+        }
+        Ok(())
+    }
+
+    /// A document begins at `at`.
+    fn start(&mut self, kind: Kind, at: &mut usize, out: &mut Out<'_>) -> Result<(), AnswerError> {
+        if kind != Kind::Object {
+            return Err(self.malformed(*at));
+        }
+        match self.shape {
+            Shape::Object => self.enter(Place::Item, at),
+            Shape::List | Shape::Table(_) => self.enter(Place::Root, at),
+            Shape::ObjectTable(_) => {
+                self.place = Place::Whole;
+                Ok(())
+            }
+            Shape::Watch => {
+                self.hold.begin(*at, out);
+                self.event = WatchEvent::default();
+                self.enter(Place::Event, at)
+            }
+            Shape::TableWatch(_) => {
+                self.hold.begin(*at, out);
+                self.place = Place::Whole;
+                Ok(())
+            }
+        }
+    }
+
+    fn enter(&mut self, place: Place, at: &mut usize) -> Result<(), AnswerError> {
+        self.place = place;
+        let base = self.hold.seen;
+        self.scanner.enter(at).map_err(|error| AnswerError::of(error, base))
+    }
+
+    /// A value that was passed over ends before `at`.
+    fn end(&mut self, at: usize, out: &mut Out<'_>) -> Result<(), AnswerError> {
+        match (self.place, self.member) {
+            (Place::Items | Place::Rows, _) => self.end_element(at, out),
+            (Place::Item, Member::Metadata) if self.shape != Shape::Watch => self.decide(at, out),
+            (Place::Item, Member::Spec) => self.rename_secret(at, out),
+            (Place::Event, Member::Type) => {
+                self.event.kind = self.event.kind.take().map(|range| range.start..self.hold.offset(at));
+                Ok(())
+            }
+            (Place::Event, Member::Object) => {
+                self.event.object = self.event.object.take().map(|range| range.start..self.hold.offset(at));
+                Ok(())
+            }
+            (Place::Whole, _) => self.end_whole(at, out),
+            _ => Ok(()),
+        }
+    }
+
+    /// The container that the scanner was in ends before `at`.
+    fn close(&mut self, at: usize, out: &mut Out<'_>) -> Result<(), AnswerError> {
+        match self.place {
+            Place::Items | Place::Rows => {
+                // An array of which nothing is left has no whitespace in it, as one that was empty from the beginning.
+                if self.list.weeder.kept() == 0 && self.list.weeder.has_removed() {
+                    out.write(b"]");
+                } else {
+                    let (_, source) = self.hold.take(out.chunk, at)?;
+                    out.keep(source);
+                }
+                self.hold.release(at, Mode::Pass);
+                self.place = Place::Root;
+                self.member = Member::Other;
+                Ok(())
+            }
+            Place::Item => match self.shape {
+                Shape::Watch => {
+                    self.place = Place::Event;
+                    self.member = Member::Other;
+                    self.event.object = self.event.object.take().map(|range| range.start..self.hold.offset(at));
+                    Ok(())
+                }
+                Shape::List | Shape::Table(_) => {
+                    self.place = Place::Items;
+                    if self.item.state == ItemState::Undecided {
+                        // Without metadata it is nobody's.
+                        self.end_element(at, out)?;
+                    }
+                    self.hold.begin(at, out);
+                    Ok(())
+                }
+                _ if self.item.state == ItemState::Undecided => Err(AnswerError::Foreign),
+                _ => Ok(()),
+            },
+            Place::Event => self.end_whole(at, out),
+            Place::Start | Place::Whole | Place::Root => Ok(()),
+        }
+    }
+}
+
+/// What happens where something that is held ends.
+impl Rewriter {
+    /// The `metadata` of an object ends before `at`: from here on the object is shown, or it is not.
+    fn decide(&mut self, at: usize, out: &mut Out<'_>) -> Result<(), AnswerError> {
+        let Self { asked, shape, hold, list, item, plan, .. } = self;
+        let (base, source) = hold.take(out.chunk, at)?;
+        let entry = Entry { lead: 0, start: list.element };
+        let mark = list.weeder.lead(source, entry, plan);
+        let subject = item.parts.rewrite(asked, source, plan).map_err(|error| AnswerError::of(error, base))?;
+        match subject {
+            Some(subject) => {
+                list.weeder.keep();
+                item.state = ItemState::Shown;
+                item.secret = subject.secret.filter(|_| item.parts.spec.is_none());
+                plan.apply(source, out);
+                hold.release(at, Mode::Pass);
+            }
+            None if *shape == Shape::Object => return Err(AnswerError::Foreign),
+            None => {
+                list.weeder.remove(mark, entry, source.len(), plan);
+                plan.clear();
+                item.state = ItemState::Dropped;
+                hold.release(at, Mode::Drop);
+            }
+        }
+        Ok(())
+    }
+
+    /// The `spec` of an object that is shown ends before `at`; it is held where it may name a connection secret.
+    fn rename_secret(&mut self, at: usize, out: &mut Out<'_>) -> Result<(), AnswerError> {
+        let Some(secret) = self.item.secret.take() else { return Ok(()) };
+        let (base, source) = self.hold.take(out.chunk, at)?;
+        rename_secret(&secret, source, 0, &mut self.plan).map_err(|error| AnswerError::of(error, base))?;
+        self.plan.apply(source, out);
+        self.hold.release(at, Mode::Pass);
+        Ok(())
+    }
+
+    /// An element that is held whole ends before `at`: a row, or something else than an object with `metadata` in a list.
+    fn end_element(&mut self, at: usize, out: &mut Out<'_>) -> Result<(), AnswerError> {
+        let Self { asked, shape, hold, list, place, plan, .. } = self;
+        let (base, source) = hold.take(out.chunk, at)?;
+        let entry = Entry { lead: 0, start: list.element };
+        let mark = list.weeder.lead(source, entry, plan);
+        let shown = match (*shape, *place) {
+            (Shape::Table(show), Place::Rows) => {
+                table::row(asked, show, source, list.element, plan).map_err(|error| AnswerError::of(error, base))?
+            }
+            _ => false,
+        };
+        if shown {
+            list.weeder.keep();
+            plan.apply(source, out);
+        } else {
+            list.weeder.remove(mark, entry, source.len(), plan);
+            plan.clear();
+        }
+        hold.release(at, Mode::Hold);
+        Ok(())
+    }
+
+    /// An event, or a Table that is held whole, ends before `at`.
+    fn end_whole(&mut self, at: usize, out: &mut Out<'_>) -> Result<(), AnswerError> {
+        let Self { asked, shape, hold, item, event, columns, plan, .. } = self;
+        let (base, source) = hold.take(out.chunk, at)?;
+        let shown = match *shape {
+            Shape::TableWatch(show) => {
+                WatchEvent::read(source).and_then(|event| event.rewrite_table(asked, show, source, columns, plan))
+            }
+            Shape::ObjectTable(show) => table::whole(asked, show, source, 0, columns, plan),
+            Shape::Object | Shape::List | Shape::Table(_) | Shape::Watch => {
+                event.rewrite(asked, source, item.parts, plan)
+            }
+        };
+        let shown = shown.map_err(|error| AnswerError::of(error, base))?;
+        if shown {
+            plan.apply(source, out);
+        } else {
+            plan.clear();
+        }
+        if !shape.is_watch() {
+            hold.release(at, Mode::Pass);
+            return if shown { Ok(()) } else { Err(AnswerError::Foreign) };
+        }
+        if shown {
+            out.write(b"\n");
+        }
+        hold.release(at, Mode::Drop);
+        self.scanner = Scanner::new();
+        self.place = Place::Start;
+        Ok(())
+    }
+
+    /// Refuses a member that is there twice: it would be read one way here and another way by the client.
+    fn once(&self, again: bool, at: usize) -> Result<(), AnswerError> {
+        if again { Err(self.malformed(at)) } else { Ok(()) }
+    }
+
+    fn malformed(&self, at: usize) -> AnswerError {
+        AnswerError::Malformed { at: self.hold.seen + at as u64 }
+    }
+}
+
+/// Bytes that have come and not gone out.
+#[derive(Debug)]
+struct Hold {
+    /// What is held of the chunks before this one. Invariant: empty unless the mode is [`Mode::Hold`].
+    carry: Vec<u8>,
+    /// The bytes of this chunk before this offset are done with, or in `carry`.
+    mark: usize,
+    mode: Mode,
+    /// The bytes of the answer before this chunk.
+    seen: u64,
+}
+
+/// What becomes of the bytes behind [`Hold::mark`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// They go out.
+    Pass,
+    /// They are not for the client.
+    Drop,
+    /// It is not known yet.
+    Hold,
+}
+
+impl Hold {
+    /// The offset in what is held of offset `at` in this chunk.
+    fn offset(&self, at: usize) -> usize {
+        self.carry.len() + at - self.mark
+    }
+
+    /// Holds what comes from `at` on; nothing may be held yet.
+    fn begin(&mut self, at: usize, out: &mut Out<'_>) {
+        if self.mode == Mode::Pass && self.mark < at {
+            out.keep(&out.chunk[self.mark..at]);
+        }
+        self.mark = at;
+        self.mode = Mode::Hold;
+    }
+
+    /// All that is held, up to `at`, and where in the answer it begins.
+    fn take<'a>(&'a mut self, chunk: &'a Bytes, at: usize) -> Result<(u64, &'a [u8]), AnswerError> {
+        let base = self.seen + self.mark as u64 - self.carry.len() as u64;
+        if self.carry.is_empty() {
+            let source = &chunk[self.mark..at];
+            return if source.len() > MAX_HELD { Err(AnswerError::TooLarge) } else { Ok((base, source)) };
+        }
+        self.carry_on(&chunk[self.mark..at])?;
+        self.mark = at;
+        Ok((base, &self.carry))
+    }
+
+    /// What is held is done with.
+    fn release(&mut self, at: usize, mode: Mode) {
+        self.carry.clear();
+        self.mark = at;
+        self.mode = mode;
+    }
+
+    fn end_chunk(&mut self, out: &mut Out<'_>) -> Result<(), AnswerError> {
+        let rest = &out.chunk[self.mark..];
+        match self.mode {
+            Mode::Pass if !rest.is_empty() => out.keep(rest),
+            Mode::Pass | Mode::Drop => {}
+            Mode::Hold => self.carry_on(rest)?,
+        }
+        self.mark = 0;
+        self.seen += out.chunk.len() as u64;
+        Ok(())
+    }
+
+    fn carry_on(&mut self, part: &[u8]) -> Result<(), AnswerError> {
+        if self.carry.len() + part.len() > MAX_HELD {
+            return Err(AnswerError::TooLarge);
+        }
+        self.carry.extend_from_slice(part);
+        Ok(())
+    }
+}
+
+impl Shape {
+    fn is_watch(self) -> bool {
+        matches!(self, Self::Watch | Self::TableWatch(_))
+    }
+}

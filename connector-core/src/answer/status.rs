@@ -1,0 +1,109 @@
+//! A `Status` of the control plane, told in local names (wire rules 7.15 to 7.18).
+
+use super::Asked;
+use crate::json::{Cursor, Kind};
+use crate::status::Status;
+
+/// Whether a whole answer is a `Status`. The answer to a deletion is either that or the object (wire rule 7.17).
+pub fn is_status(raw: &[u8]) -> bool {
+    let read = || {
+        let mut cursor = Cursor::new(raw, 0);
+        let mut walk = cursor.object()?;
+        let mut is_status = false;
+        while let Some(member) = cursor.member(&mut walk)? {
+            if member.key.is("kind") && cursor.kind()? == Kind::String {
+                is_status = cursor.string()?.1.is("Status");
+            } else {
+                cursor.skip()?;
+            }
+        }
+        Ok::<_, crate::json::Error>(is_status)
+    };
+    read().unwrap_or(false)
+}
+
+/// Reads a `Status` and puts local names in the place of remote ones, in the texts too: the name of the object that was asked
+/// for, and the namespace where the texts of kube-apiserver have one. With no name or namespace asked for they stay.
+///
+/// `None` when it is none.
+pub fn status(asked: &Asked, raw: &[u8]) -> Option<Status> {
+    let mut status: Status = serde_json::from_slice(raw).ok()?;
+    if status.kind != "Status" {
+        return None;
+    }
+    let names = Names::of(asked);
+    names.localize(&mut status.message);
+    if let Some(details) = &mut status.details {
+        names.localize_subject(&details.kind, &mut details.name);
+        for cause in &mut details.causes {
+            names.localize(&mut cause.message);
+        }
+    }
+    Some(status)
+}
+
+/// The remote names that can be told, each with the local one.
+struct Names<'a> {
+    object: Option<(String, &'a str)>,
+    namespace: Option<(&'a str, &'a str)>,
+}
+
+impl<'a> Names<'a> {
+    fn of(asked: &'a Asked) -> Self {
+        Self {
+            object: asked.remote_name().zip(asked.name.as_deref()),
+            namespace: asked.namespace.as_deref().map(|local| (asked.scheme.remote_namespace(local), local)),
+        }
+    }
+
+    fn localize_subject(&self, kind: &str, name: &mut String) {
+        match (&self.object, self.namespace) {
+            (Some((remote, local)), _) if name == remote => *name = (*local).to_owned(),
+            (_, Some((remote, local))) if kind == "namespaces" && name == remote => *name = local.to_owned(),
+            _ => {}
+        }
+    }
+
+    fn localize(&self, text: &mut String) {
+        // The namespace first: it is told by the object's name behind it, too.
+        if let Some((remote, local)) = self.namespace {
+            let object = self.object.as_ref().map(|(remote, _)| remote.as_str());
+            replace_words(text, remote, local, |before, behind| tells_namespace(before, behind, object));
+        }
+        if let Some((remote, local)) = &self.object {
+            replace_words(text, remote, local, |_, _| true);
+        }
+    }
+}
+
+/// Whether the word between two texts is a namespace: a namespace may be called like anything, so `default` alone is none.
+///
+/// In quotes it is, unless a value of the object is quoted (`Invalid value: "default"`); else behind the words that
+/// kube-apiserver puts before a namespace, and before `/` and the object's name.
+fn tells_namespace(before: &str, behind: &str, object: Option<&str>) -> bool {
+    if let (Some(before), true) = (before.strip_suffix('"'), behind.starts_with('"')) {
+        return !before.ends_with("value: ");
+    }
+    let before = before.trim_end_matches(['(', ' ']);
+    let told = ["namespace", "namespace:", "namespace of the object", "namespace of the provided object"];
+    told.iter().chain(&["namespace on the request"]).any(|told| before.ends_with(told))
+        || object.is_some_and(|object| behind.strip_prefix('/').is_some_and(|behind| behind.starts_with(object)))
+}
+
+/// Puts `to` in the place of every whole word `from` for which `here(text before, text behind)` says so.
+fn replace_words(text: &mut String, from: &str, to: &str, here: impl Fn(&str, &str) -> bool) {
+    let part_of_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if from.is_empty() {
+        return;
+    }
+    let mut at = 0;
+    while let Some(found) = text.get(at..).and_then(|rest| rest.find(from)) {
+        let (start, end) = (at + found, at + found + from.len());
+        let (before, behind) = (&text[..start], &text[end..]);
+        at = end;
+        if !before.ends_with(part_of_word) && !behind.starts_with(part_of_word) && here(before, behind) {
+            text.replace_range(start..end, to);
+            at = start + to.len();
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Failures in local names.
+
+use super::*;
+use crate::answer::status;
+use crate::status::{Cause, Details, Status};
+
+fn told(namespace: Option<&str>, name: Option<&str>, message: &str) -> String {
+    let raw = Status::failure(409, "Conflict", message).to_json();
+    status(&asked(namespace, name), &raw).unwrap().message
+}
+
+/// Wire rule 7.15: names in the texts.
+#[test]
+fn names_in_messages() {
+    let remote = remote("my-bucket");
+    for (message, local) in [
+        (r#"ks.g "R" not found"#, r#"ks.g "my-bucket" not found"#),
+        (
+            r#"Operation cannot be fulfilled on ks.g "R": the object has been modified"#,
+            r#"Operation cannot be fulfilled on ks.g "my-bucket": the object has been modified"#,
+        ),
+        ("R, R and R.", "my-bucket, my-bucket and my-bucket."),
+        ("R-x7k2p is another object's", "R-x7k2p is another object's"),
+        ("xR", "xR"),
+        ("é R é", "é my-bucket é"),
+    ] {
+        let message = message.replace('R', &remote);
+        let expected = local.replace('R', &remote);
+        assert_eq!(told(Some("test"), Some("my-bucket"), &message), expected);
+        assert_eq!(told(Some("test"), None, &message), message, "no name is known");
+    }
+}
+
+/// The claim namespace is told only where the text speaks of a namespace.
+#[test]
+fn namespaces_in_messages() {
+    let remote = remote("my-bucket");
+    for (message, local) in [
+        (r#"namespaces "claims" not found"#, r#"namespaces "test" not found"#),
+        (
+            "unable to create new content in namespace claims because it is being terminated",
+            "unable to create new content in namespace test because it is being terminated",
+        ),
+        (
+            r#"cannot create ks in API group "g" in the namespace "claims""#,
+            r#"cannot create ks in API group "g" in the namespace "test""#,
+        ),
+        (
+            "the namespace of the object (claims) does not match the namespace on the request (claims)",
+            "the namespace of the object (test) does not match the namespace on the request (test)",
+        ),
+        ("claims/R is locked", "test/my-bucket is locked"),
+        (r#"spec.a: Invalid value: "claims": no"#, r#"spec.a: Invalid value: "claims": no"#),
+        ("all claims are locked", "all claims are locked"),
+        ("in namespace claims-2", "in namespace claims-2"),
+    ] {
+        let message = message.replace('R', &remote);
+        assert_eq!(told(Some("test"), Some("my-bucket"), &message), local.replace('R', &remote));
+        assert_eq!(told(None, None, &message), message, "no namespace is known");
+    }
+}
+
+/// Wire rules 7.15, 7.16: details and causes; `continue` and the rest stay.
+#[test]
+fn details() {
+    let remote = remote("my-bucket");
+    let mut raw = Status::invalid(
+        "g",
+        "K",
+        &remote,
+        vec![Cause { message: format!("{remote}!"), field: "f".into(), ..Cause::default() }],
+    );
+    raw.metadata.insert("continue".into(), "token".into());
+    raw.details.as_mut().unwrap().uid = "u".into();
+    let local = status(&asked(Some("test"), Some("my-bucket")), &raw.to_json()).unwrap();
+    let mut expected = Status::invalid(
+        "g",
+        "K",
+        "my-bucket",
+        vec![Cause { message: "my-bucket!".into(), field: "f".into(), ..Cause::default() }],
+    );
+    expected.metadata.insert("continue".into(), "token".into());
+    expected.details.as_mut().unwrap().uid = "u".into();
+    assert_eq!(local, expected);
+    let missing = Status::not_found("", "namespaces", "claims");
+    let local = status(&asked(Some("test"), None), &missing.to_json()).unwrap();
+    assert_eq!(local, Status::not_found("", "namespaces", "test"));
+    let named = Status::failure(500, "x", "y").about(Details::of("g", "ks", "claims"));
+    assert_eq!(
+        status(&asked(Some("test"), None), &named.to_json()).unwrap(),
+        named,
+        "an object called like the namespace"
+    );
+}
+
+#[test]
+fn no_status() {
+    for other in ["", "[]", r#"{"kind":"K","apiVersion":"v1"}"#, "404 page not found"] {
+        assert_eq!(status(&asked(None, None), other.as_bytes()), None, "{other}");
+    }
+}

@@ -1,0 +1,67 @@
+//! Delete options: tied to the object that was checked (wire rules 8.7, 8.14).
+
+use super::error::BodyError;
+use super::members::{Members, quote};
+use super::object::{text, tie};
+use super::{Live, Target, Translated};
+use crate::address::{BodyType, Query};
+
+/// The body of a DELETE of the object `live`, or of a collection where `live` is `None`.
+///
+/// A body makes the reference server ignore the options in the query, so those go into a body that is added. A collection's
+/// options pass as they are, and an empty body stays empty.
+pub fn delete_options(
+    target: &Target<'_>,
+    live: Option<&Live>,
+    body: &[u8],
+    body_type: BodyType,
+    query: &Query,
+) -> Result<Translated, BodyError> {
+    let content_type = "application/json";
+    let name = target.name.unwrap_or_default().to_owned();
+    if body.is_empty() && live.is_none() {
+        return Ok(Translated { body: Vec::new(), content_type, name });
+    }
+    let json;
+    let mut options = if body.is_empty() {
+        from_query(query)?
+    } else {
+        let wrong = |error: &dyn ToString| BodyError::DeleteOptions(error.to_string());
+        json = text(body, body_type).map_err(|error| wrong(&error))?;
+        Members::parse(&json)
+            .map_err(|error| wrong(&format!("couldn't get version/kind; json parse error: {error}")))?
+    };
+    if let Some(live) = live {
+        let given = options.get_some("preconditions").unwrap_or("{}").to_owned();
+        let wrong = "json: cannot unmarshal into Go struct field DeleteOptions.preconditions of type v1.Preconditions";
+        let mut preconditions = Members::parse(&given).map_err(|_| BodyError::DeleteOptions(wrong.to_owned()))?;
+        tie(&mut preconditions, live);
+        options.set("preconditions", preconditions.render());
+    }
+    Ok(Translated { body: options.render().into_bytes(), content_type, name })
+}
+
+/// The options of a query as a body.
+fn from_query(query: &Query) -> Result<Members<'static>, BodyError> {
+    let mut options = Members::default();
+    options.set("kind", quote("DeleteOptions"));
+    options.set("apiVersion", quote("v1"));
+    if let Some(seconds) = query.get("gracePeriodSeconds") {
+        let wrong = || BodyError::DeleteOptions(format!("strconv.ParseInt: parsing {seconds:?}: invalid syntax"));
+        let seconds: i64 = seconds.parse().map_err(|_| wrong())?;
+        options.set("gracePeriodSeconds", seconds.to_string());
+    }
+    for key in ["orphanDependents", "ignoreStoreReadErrorWithClusterBreakingPotential"] {
+        if query.get(key).is_some() {
+            options.set(key, query.flag(key).to_string());
+        }
+    }
+    if let Some(policy) = query.get("propagationPolicy") {
+        options.set("propagationPolicy", quote(policy));
+    }
+    let dry_run: Vec<String> = query.get_all("dryRun").map(quote).collect();
+    if !dry_run.is_empty() {
+        options.set("dryRun", format!("[{}]", dry_run.join(",")));
+    }
+    Ok(options)
+}

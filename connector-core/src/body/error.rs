@@ -1,0 +1,146 @@
+//! What can be wrong with a body, and the answer that the reference server gives then.
+
+use thiserror::Error;
+
+use super::Target;
+use crate::origin::RESERVED_PREFIX;
+use crate::status::{Cause, Status};
+
+/// A body cannot be translated. The client is at fault.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BodyError {
+    /// The body is no object in the format it claims. 400.
+    #[error("{reason} ({summary})")]
+    Unrecognized {
+        /// What the parser says.
+        reason: String,
+        /// How the body begins.
+        summary: String,
+    },
+    /// A member has the wrong type. 400.
+    #[error("json: cannot unmarshal {found} into Go struct field ObjectMeta.{field} of type {expected}")]
+    WrongType {
+        /// The path of the member.
+        field: &'static str,
+        /// The type it has.
+        found: &'static str,
+        /// The type it must have.
+        expected: &'static str,
+    },
+    /// The body's API version is not that of the URL (wire rule 8.3). 400.
+    #[error("the API version in the data ({found}) does not match the expected API version ({expected})")]
+    ApiVersion {
+        /// That of the body.
+        found: String,
+        /// That of the URL.
+        expected: String,
+    },
+    /// The body's namespace is not that of the URL (wire rule 8.1). 400.
+    #[error("the namespace of the provided object does not match the namespace sent on the request")]
+    NamespaceMismatch,
+    /// The body's name is not that of the URL (wire rule 8.2). 400.
+    #[error("the name of the object ({found}) does not match the name on the URL ({expected})")]
+    NameMismatch {
+        /// That of the body.
+        found: String,
+        /// That of the URL.
+        expected: String,
+    },
+    /// The object would have no name (wire rule 8.2). 400.
+    #[error("the name of the object ({0} based on URL) was undeterminable: name must be provided")]
+    NameUndeterminable(String),
+    /// Members have values that they must not have. 422.
+    #[error("the object is invalid")]
+    Invalid {
+        /// The local name of the object.
+        name: String,
+        /// What is wrong with which member.
+        causes: Vec<Cause>,
+    },
+    /// A label or annotation under [`RESERVED_PREFIX`] is written (wire rule 11.17). 422; leave it out.
+    #[error("{key:?} is reserved")]
+    Reserved {
+        /// `metadata.labels` or `metadata.annotations`.
+        field: &'static str,
+        /// The key.
+        key: String,
+    },
+    /// A patch does not decode. 400.
+    #[error("error decoding patch: {0}")]
+    Patch(String),
+    /// An apply patch does not decode. 400.
+    #[error("error decoding YAML: {0}")]
+    Apply(String),
+    /// A JSON patch has too many operations (wire rule 8.10). 413.
+    #[error("The allowed maximum operations in a JSON patch is {limit}, got {found}", limit = super::json_patch::OPERATIONS_MAX)]
+    TooManyOperations {
+        /// How many it has.
+        found: usize,
+    },
+    /// An operation of a JSON patch does not apply to the object, or a test fails (wire rule 8.10). 422.
+    #[error("the server rejected our request due to an error in our request")]
+    Inapplicable,
+    /// An operation of a JSON patch cannot be translated. 422; write the members one by one.
+    #[error("{0}")]
+    Untranslatable(String),
+    /// Delete options do not decode. 400.
+    #[error("{0}")]
+    DeleteOptions(String),
+}
+
+impl BodyError {
+    /// The answer to the client, in local terms.
+    pub fn status(&self, target: &Target<'_>) -> Status {
+        let name = target.name.unwrap_or_default();
+        match self {
+            Self::Unrecognized { reason, summary } => Status::bad_request(format!(
+                "the object provided is unrecognized (must be of type {}): {reason} ({summary})",
+                target.kind
+            )),
+            Self::WrongType { .. } => Status::bad_request(format!(
+                "{kind} in version {:?} cannot be handled as a {kind}: {self}",
+                target.version,
+                kind = target.kind
+            )),
+            Self::Invalid { name, causes } => Status::invalid(target.group, target.kind, name, causes.clone()),
+            Self::Reserved { field, key } => {
+                let message = format!("Forbidden: {key:?} must not be set: keys under {RESERVED_PREFIX} are reserved");
+                let reason = "FieldValueForbidden".to_owned();
+                let cause = Cause { reason, message, field: (*field).to_owned() };
+                Status::invalid(target.group, target.kind, name, vec![cause])
+            }
+            Self::TooManyOperations { .. } => {
+                Status::failure(413, "RequestEntityTooLarge", format!("Request entity too large: {self}"))
+            }
+            Self::Inapplicable | Self::Untranslatable(_) => Status::failure(422, "Invalid", self.to_string()),
+            Self::ApiVersion { .. }
+            | Self::NamespaceMismatch
+            | Self::NameMismatch { .. }
+            | Self::NameUndeterminable(_)
+            | Self::Patch(_)
+            | Self::Apply(_)
+            | Self::DeleteOptions(_) => Status::bad_request(self.to_string()),
+        }
+    }
+
+    /// A body that does not parse; it is shown as the reference server shows it.
+    pub(super) fn unrecognized(reason: impl ToString, body: &[u8]) -> Self {
+        const SHOWN: usize = 30;
+        let shown = &body[..body.len().min(SHOWN)];
+        let mut summary = match shown.first() {
+            None => "<empty>".to_owned(),
+            Some(b'{') => String::from_utf8_lossy(shown).into_owned(),
+            Some(_) => shown.iter().map(|byte| format!("{byte:02x}")).collect(),
+        };
+        if body.len() > SHOWN {
+            summary.push_str(" ...");
+        }
+        Self::Unrecognized { reason: reason.to_string(), summary }
+    }
+}
+
+/// A cause for a member whose value must not be.
+pub(super) fn invalid_value(field: &str, value: &str, fault: &str) -> Cause {
+    let message = format!("Invalid value: {value:?}: {fault}");
+    Cause { reason: "FieldValueInvalid".into(), message, field: field.into() }
+}

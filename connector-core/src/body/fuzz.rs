@@ -1,0 +1,67 @@
+//! The fuzz target of this module, and what must hold for every body.
+
+use serde_json::value::RawValue;
+
+use super::members::{Members, unquote};
+use super::{Live, Target, apply_patch, create, delete_options, json_patch, merge_patch, update};
+use crate::address::{BodyType, Query};
+use crate::origin::{Form, Hashed};
+
+const STORED: &[u8] = br#"{"metadata":{"name":"r","uid":"u1","resourceVersion":"7","labels":{"a":"1",
+    "mcp-connector.upbound.io/app-cluster":"c1","mcp-connector.upbound.io/app-namespace":"team",
+    "mcp-connector.upbound.io/app-resource-name":"db"},"annotations":{"b":"2","mcp-connector.upbound.io/owner-references":
+    "[{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"name\":\"o\",\"uid\":\"x\"}]"}},
+    "spec":{"writeConnectionSecretToRef":{"name":"imported"}}}"#;
+
+/// Whatever comes in, nothing panics, and what goes out is JSON that names only remote things.
+pub(super) fn run(data: &[u8]) {
+    let scheme = Hashed { cluster: "c1".parse().expect("a valid id"), claim_namespace: "claims".into() };
+    let form = Form::Claim;
+    let (group, version, resource, kind, namespace) = ("g", "v", "foos", "Foo", "team");
+    let (name, subresource) = (Some("db"), None);
+    let target = Target { scheme: &scheme, form, group, version, resource, kind, namespace, name, subresource };
+    let live = Live::parse(&scheme, form, STORED).expect("it is well formed");
+
+    for body_type in [BodyType::Json, BodyType::Yaml] {
+        let done =
+            create(&Target { name: None, ..target }, data, body_type, "abcde").map(|done| (done.body, done.name));
+        let others = update(&target, &live, data, body_type).map(|done| (done.body, done.name));
+        for (body, name) in [done, others].into_iter().flatten() {
+            check(&scheme, &body, &name);
+        }
+        for live in [None, Some(&live)] {
+            if let Ok(done) = delete_options(&target, live, data, body_type, &Query::default()) {
+                assert!(done.body.is_empty() || read(&done.body).get("preconditions").is_some() || live.is_none());
+            }
+        }
+    }
+    for live in [None, Some(&live)] {
+        if let Ok(done) = apply_patch(&target, live, data) {
+            check(&scheme, &done.body, "db");
+        }
+    }
+    for done in [merge_patch(&target, &live, data), json_patch(&target, &live, data)] {
+        match done {
+            Ok(done) => drop(serde_json::from_slice::<&RawValue>(&done.body).expect("what is rendered is JSON")),
+            Err(error) => assert!(error.status(&target).code >= 400),
+        }
+    }
+}
+
+fn read(body: &[u8]) -> Members<'_> {
+    Members::parse(std::str::from_utf8(body).expect("it is text")).expect("what is rendered is an object")
+}
+
+/// A whole object has the remote name and namespace, the origin labels, and no owner references.
+fn check(scheme: &Hashed, body: &[u8], name: &str) {
+    let object = read(body);
+    let metadata = Members::parse(object.get("metadata").expect("there is metadata")).expect("it is an object");
+    let text = |key| metadata.get(key).and_then(unquote);
+    assert!(text("name").is_none_or(|found| found == scheme.remote_name(Form::Claim, "team", name)));
+    assert_eq!(text("namespace").as_deref(), Some("claims"));
+    assert!(metadata.get("ownerReferences").is_none());
+    let labels = Members::parse(metadata.get("labels").expect("there are labels")).expect("they are an object");
+    for (key, value) in scheme.labels("team", name) {
+        assert_eq!(labels.get(key).and_then(unquote).as_deref(), Some(value.as_ref()));
+    }
+}

@@ -1,0 +1,97 @@
+//! JSON pointers (RFC 6901), and operations on a small document.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::super::secret::REF;
+use super::Kind;
+
+/// The segments of a JSON pointer, decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pointer(Vec<String>);
+
+impl Pointer {
+    /// `None` for what is not empty and does not begin with `/`. The reference library ignores what stands before the first
+    /// slash, so that such a path would mean another member than it says.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() {
+            return Some(Self(Vec::new()));
+        }
+        let segments = text.strip_prefix('/')?.split('/');
+        Some(Self(segments.map(|segment| segment.replace("~1", "/").replace("~0", "~")).collect()))
+    }
+
+    pub(super) fn of(segments: &[&str]) -> Self {
+        Self(segments.iter().map(|segment| (*segment).to_owned()).collect())
+    }
+
+    pub(super) fn segments(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// Whether an operation there is not passed on as it is, so that its value must be known.
+    pub(super) fn is_translated(&self, scale: bool) -> bool {
+        let segments: Vec<&str> = self.segments().collect();
+        match segments.as_slice() {
+            [] | ["metadata"] | ["metadata", "name" | "namespace"] => true,
+            ["metadata", "labels" | "annotations" | "ownerReferences", ..] => !scale,
+            ["spec"] | ["spec", REF] | ["spec", REF, "name"] => !scale,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.segments().try_for_each(|segment| write!(f, "/{}", segment.replace('~', "~0").replace('/', "~1")))
+    }
+}
+
+/// The value at a path.
+pub(super) fn lookup<'a>(document: &'a Value, path: &Pointer) -> Option<&'a Value> {
+    path.segments().try_fold(document, |value, segment| match value {
+        Value::Object(map) => map.get(segment),
+        Value::Array(list) => list.get(index(segment)?),
+        _ => None,
+    })
+}
+
+/// Does an operation on a document; `None` where it does not apply, or the test fails.
+pub(super) fn edit(document: &mut Value, kind: Kind, path: &Pointer, value: Value) -> Option<()> {
+    if kind == Kind::Test {
+        let found = lookup(document, path).unwrap_or(&Value::Null);
+        return (*found == value).then_some(());
+    }
+    let (last, parents) = path.0.split_last()?;
+    let parent = parents.iter().try_fold(document, |value, segment| match value {
+        Value::Object(map) => map.get_mut(segment),
+        Value::Array(list) => list.get_mut(index(segment)?),
+        _ => None,
+    })?;
+    match parent {
+        Value::Object(map) => match kind {
+            Kind::Remove => drop(map.remove(last)?),
+            Kind::Replace => *map.get_mut(last)? = value,
+            _ => drop(map.insert(last.clone(), value)),
+        },
+        Value::Array(list) => match kind {
+            Kind::Add if last == "-" => list.push(value),
+            Kind::Add => {
+                let at = index(last).filter(|at| *at <= list.len())?;
+                list.insert(at, value);
+            }
+            Kind::Remove => {
+                let at = index(last).filter(|at| *at < list.len())?;
+                list.remove(at);
+            }
+            _ => *list.get_mut(index(last)?)? = value,
+        },
+        _ => return None,
+    }
+    Some(())
+}
+
+fn index(segment: &str) -> Option<usize> {
+    segment.parse().ok()
+}

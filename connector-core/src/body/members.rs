@@ -1,0 +1,137 @@
+//! A JSON object as an ordered list of members whose values stay text.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The members of one JSON object, in order, duplicates included. Nesting is not looked into, so depth costs no stack.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Members<'a>(Vec<(String, Cow<'a, str>)>);
+
+impl<'a> Members<'a> {
+    /// Reads an object; the error says what the text is instead.
+    pub(super) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// The value that counts: the last of that key.
+    pub(super) fn get(&self, key: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(k, _)| k == key).map(|(_, value)| value.as_ref())
+    }
+
+    /// The value that counts, unless it is `null`.
+    pub(super) fn get_some(&self, key: &str) -> Option<&str> {
+        self.get(key).filter(|value| *value != "null")
+    }
+
+    /// Replaces the value that counts, in its place, or adds the member at the end.
+    pub(super) fn set(&mut self, key: &str, value: impl Into<Cow<'a, str>>) {
+        match self.0.iter_mut().rev().find(|(k, _)| k == key) {
+            Some((_, old)) => *old = value.into(),
+            None => self.0.push((key.to_owned(), value.into())),
+        }
+    }
+
+    /// Removes every member of that key.
+    pub(super) fn remove(&mut self, key: &str) {
+        self.0.retain(|(k, _)| k != key);
+    }
+
+    /// Keeps the members that a test of key and value accepts.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&str, &str) -> bool) {
+        self.0.retain(|(key, value)| keep(key, value));
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_ref()))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The same members, owning their text.
+    pub(super) fn into_owned(self) -> Members<'static> {
+        Members(self.0.into_iter().map(|(key, value)| (key, Cow::Owned(value.into_owned()))).collect())
+    }
+
+    pub(super) fn render(&self) -> String {
+        let mut out = String::from("{");
+        for (key, value) in &self.0 {
+            if out.len() > 1 {
+                out.push(',');
+            }
+            out.push_str(&quote(key));
+            out.push(':');
+            out.push_str(value);
+        }
+        out.push('}');
+        out
+    }
+}
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some((key, value)) = map.next_entry::<String, &'de RawValue>()? {
+                    members.push((key, Cow::Borrowed(value.get())));
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+/// A text as a JSON string.
+pub(super) fn quote(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// The text of a JSON string; `None` for anything else.
+pub(super) fn unquote(json: &str) -> Option<String> {
+    serde_json::from_str(json).ok()
+}
+
+/// What a JSON value is, in the words of Go's decoder.
+pub(super) fn type_of(json: &str) -> &'static str {
+    match json.trim_start().as_bytes().first() {
+        Some(b'{') => "object",
+        Some(b'[') => "array",
+        Some(b'"') => "string",
+        Some(b't' | b'f') => "bool",
+        Some(b'n') => "null",
+        _ => "number",
+    }
+}
+
+/// A JSON value without the white space between its parts.
+pub(super) fn compact(json: &str) -> String {
+    let (mut out, mut in_string, mut escaped) = (String::with_capacity(json.len()), false, false);
+    for c in json.chars() {
+        if in_string {
+            in_string = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+        } else if matches!(c, ' ' | '\t' | '\r' | '\n') {
+            continue;
+        } else {
+            in_string = c == '"';
+        }
+        out.push(c);
+    }
+    out
+}

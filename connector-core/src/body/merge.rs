@@ -1,0 +1,110 @@
+//! Merge patches (RFC 7386; wire rule 8.9).
+
+use super::error::BodyError;
+use super::members::{Members, quote, type_of};
+use super::object::{check_name, finish, string, tie};
+use super::secret::Change;
+use super::{Live, Target, Translated, owners, secret};
+use crate::address::PatchType;
+use crate::origin::{ANNOTATION_CONNECTION_SECRET, ANNOTATION_OWNERS, RESERVED_PREFIX};
+
+/// The body of a merge patch to the object `live`, or to its status or scale.
+pub fn merge_patch(target: &Target<'_>, live: &Live, body: &[u8]) -> Result<Translated, BodyError> {
+    let text = std::str::from_utf8(body).map_err(|error| BodyError::Patch(error.to_string()))?;
+    let mut patch =
+        Members::parse(text).map_err(|error| match serde_json::from_str::<&serde_json::value::RawValue>(text) {
+            Ok(other) => BodyError::Patch(format!(
+                "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+                type_of(other.get())
+            )),
+            Err(_) => BodyError::Patch(error.to_string()),
+        })?;
+    let name = target.name.unwrap_or_default();
+    let mut metadata = match patch.get("metadata") {
+        None => Members::default(),
+        // The object would lose its name.
+        Some("null") => return Err(BodyError::NameUndeterminable(name.to_owned())),
+        Some(_) => super::object::metadata_of(&patch)?,
+    };
+
+    match string(&metadata, "namespace", "metadata.namespace")? {
+        found if found == target.namespace => metadata.set("namespace", quote(target.remote_namespace())),
+        // The reference server fills it in again.
+        found if found.is_empty() => metadata.remove("namespace"),
+        _ => return Err(BodyError::NamespaceMismatch),
+    }
+    if metadata.get("name").is_some() {
+        check_name(target, &string(&metadata, "name", "metadata.name")?)?;
+        metadata.set("name", quote(&target.remote_name(name)));
+    }
+    if target.is_scale() {
+        if patch.get("metadata").is_some() {
+            patch.set("metadata", metadata.render());
+        }
+        return Ok(Translated {
+            body: patch.render().into_bytes(),
+            content_type: PatchType::Merge.content_type(),
+            name: name.to_owned(),
+        });
+    }
+
+    if let Some(labels) = metadata.get("labels").map(str::to_owned) {
+        match user_changes("metadata.labels", &labels, live.visible_labels())? {
+            Some(labels) => metadata.set("labels", labels.render()),
+            None => metadata.remove("labels"),
+        }
+    }
+    let given = metadata.get("annotations").map(str::to_owned);
+    let mut annotations = match &given {
+        Some(given) => user_changes("metadata.annotations", given, live.visible_annotations())?,
+        None => None,
+    };
+    let mut own: Vec<(&str, Option<String>)> = Vec::new();
+    if let Some(references) = metadata.get("ownerReferences").map(str::to_owned) {
+        own.push((ANNOTATION_OWNERS, owners::stash(&references, name)?));
+        metadata.remove("ownerReferences");
+    }
+    match secret::rename(target, Some(live), &mut patch) {
+        Change::None => {}
+        change => own.push((ANNOTATION_CONNECTION_SECRET, change.annotation().map(str::to_owned))),
+    }
+    // Only what is there is taken away, since `null` would leave an empty map behind.
+    for (key, value) in own.into_iter().filter(|(key, value)| value.is_some() || live.annotations.contains_key(*key)) {
+        let value = value.as_deref().map_or_else(|| "null".to_owned(), quote);
+        annotations.get_or_insert_default().set(key, value);
+    }
+    match annotations {
+        Some(annotations) => metadata.set("annotations", annotations.render()),
+        None => metadata.remove("annotations"),
+    }
+    tie(&mut metadata, live);
+    finish(patch, &metadata, PatchType::Merge.content_type(), name.to_owned())
+}
+
+/// What a patch does to the user's labels or annotations. `null` wipes all that the user sees, and nothing else. A key of
+/// ours may be taken away, because to the user it is not there; it may not be set (wire rule 11.17).
+fn user_changes<'a>(
+    field: &'static str,
+    json: &'a str,
+    visible: impl Iterator<Item = (&'a String, &'a String)>,
+) -> Result<Option<Members<'a>>, BodyError> {
+    let mut members = Members::default();
+    if json == "null" {
+        visible.for_each(|(key, _)| members.set(key, "null"));
+        return Ok((!members.is_empty()).then_some(members));
+    }
+    let wrong = BodyError::WrongType { field, found: type_of(json), expected: "map[string]string" };
+    members = Members::parse(json).map_err(|_| wrong)?;
+    let mut written = None;
+    members.retain(|key, value| {
+        let reserved = key.starts_with(RESERVED_PREFIX);
+        if reserved && value != "null" {
+            written.get_or_insert(key.to_owned());
+        }
+        !reserved
+    });
+    match written {
+        Some(key) => Err(BodyError::Reserved { field, key }),
+        None => Ok(Some(members)),
+    }
+}

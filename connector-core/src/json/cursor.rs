@@ -1,0 +1,240 @@
+//! The cursor over a document that is whole in memory.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::skip::{Skip, quote_or_escape};
+use super::{Error, Kind, is_space};
+
+/// Reads one value of a slice, part by part, without allocating.
+///
+/// It stands before a value. [`Self::skip`] passes over it, [`Self::string`] reads it, and [`Self::object`] or
+/// [`Self::array`] goes into it: then each [`Self::member`] or [`Self::element`] stops before a value, which must be read in one of the three ways
+/// before the next one is asked for.
+///
+/// ```
+/// use connector_core::json::Cursor;
+/// let text = br#"{"a": 1, "n\u0061me": "x"}"#;
+/// let mut cursor = Cursor::new(text, 0);
+/// let mut walk = cursor.object()?;
+/// while let Some(member) = cursor.member(&mut walk)? {
+///     match member.key.is("name") {
+///         true => assert_eq!(cursor.string()?.1.decode().unwrap(), "x"),
+///         false => assert_eq!(&text[cursor.skip()?], b"1"),
+///     }
+/// }
+/// # Ok::<(), connector_core::json::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+/// Where a [`Cursor`] stands in one container that it has entered.
+#[derive(Clone, Debug)]
+pub struct Walk {
+    /// Behind the opening bracket.
+    open: usize,
+    first: bool,
+}
+
+impl Walk {
+    /// The offset behind the container's opening bracket.
+    pub fn open(&self) -> usize {
+        self.open
+    }
+}
+
+/// A member of an object; the cursor stands before its value.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'a> {
+    /// Its key.
+    pub key: Text<'a>,
+    /// Where it stands.
+    pub entry: Entry,
+}
+
+/// Where a member or an element stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Behind the opening bracket or the value before: from here to `start` there is whitespace and at most one comma.
+    pub lead: usize,
+    /// Its first byte.
+    pub start: usize,
+}
+
+/// A string as it stands in the document.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    /// With both quotes.
+    quoted: &'a [u8],
+    escaped: bool,
+}
+
+impl<'a> Text<'a> {
+    /// What it says; borrowed unless it has escapes. `None` when it is not Unicode.
+    pub fn decode(&self) -> Option<Cow<'a, str>> {
+        if self.escaped {
+            serde_json::from_slice(self.quoted).ok().map(Cow::Owned)
+        } else {
+            std::str::from_utf8(self.plain()).ok().map(Cow::Borrowed)
+        }
+    }
+
+    /// Whether it says `text`, however it is written.
+    pub fn is(&self, text: &str) -> bool {
+        if self.escaped { self.decode().is_some_and(|said| said == text) } else { self.plain() == text.as_bytes() }
+    }
+
+    /// Whether what it says begins with `prefix`, however it is written.
+    pub fn starts_with(&self, prefix: &str) -> bool {
+        if self.escaped {
+            self.decode().is_some_and(|said| said.starts_with(prefix))
+        } else {
+            self.plain().starts_with(prefix.as_bytes())
+        }
+    }
+
+    fn plain(&self) -> &'a [u8] {
+        &self.quoted[1..self.quoted.len() - 1]
+    }
+}
+
+impl<'a> Cursor<'a> {
+    /// A cursor before the value that begins at offset `at`, or behind whitespace there.
+    pub fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at }
+    }
+
+    /// The offset at which it stands.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// What the next value is.
+    ///
+    /// # Errors
+    /// [`Error::Syntax`] when none begins here.
+    pub fn kind(&mut self) -> Result<Kind, Error> {
+        Kind::of(self.peek()?).ok_or(self.wrong())
+    }
+
+    /// Goes into the object that comes next; [`Self::member`] goes through it.
+    ///
+    /// # Errors
+    /// [`Error::Syntax`] when something else comes.
+    pub fn object(&mut self) -> Result<Walk, Error> {
+        self.enter(b'{')
+    }
+
+    /// Goes into the array that comes next; [`Self::element`] goes through it.
+    ///
+    /// # Errors
+    /// [`Error::Syntax`] when something else comes.
+    pub fn array(&mut self) -> Result<Walk, Error> {
+        self.enter(b'[')
+    }
+
+    /// Goes to the next member of the object that was entered, or behind the object when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Syntax`] when something else comes.
+    pub fn member(&mut self, walk: &mut Walk) -> Result<Option<Member<'a>>, Error> {
+        let Some(entry) = self.separate(walk, b'}')? else { return Ok(None) };
+        let (_, key) = self.string()?;
+        match self.peek()? {
+            b':' => self.at += 1,
+            _ => return Err(self.wrong()),
+        }
+        Ok(Some(Member { key, entry }))
+    }
+
+    /// Goes to the next element of the array that was entered, or behind the array when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Syntax`] when something else comes.
+    pub fn element(&mut self, walk: &mut Walk) -> Result<Option<Entry>, Error> {
+        self.separate(walk, b']')
+    }
+
+    /// Passes over the next value; the offsets of it.
+    ///
+    /// # Errors
+    /// [`Error::Syntax`] when none comes or it has no end; [`Error::TooDeep`].
+    pub fn skip(&mut self) -> Result<Range<usize>, Error> {
+        let kind = self.kind()?;
+        let start = self.at;
+        let end = match (Skip::begin(kind).run(self.bytes, start + 1, 0)?, kind) {
+            (Some(end), _) => end,
+            (None, Kind::Scalar) => self.bytes.len(),
+            (None, _) => return Err(Error::Syntax { at: self.bytes.len() }),
+        };
+        self.at = end;
+        Ok(start..end)
+    }
+
+    /// Reads the string that comes next; the offsets of it, with its quotes, and what it says.
+    ///
+    /// # Errors
+    /// [`Error::Syntax`] when something else comes or it has no end.
+    pub fn string(&mut self) -> Result<(Range<usize>, Text<'a>), Error> {
+        if self.peek()? != b'"' {
+            return Err(self.wrong());
+        }
+        let start = self.at;
+        let mut at = start + 1;
+        let mut escaped = false;
+        let end = loop {
+            match quote_or_escape(self.bytes.get(at..).ok_or(self.wrong())?, 0).map(|found| at + found) {
+                Some(stop) if self.bytes[stop] == b'"' => break stop + 1,
+                Some(stop) => at = stop + 2,
+                None => return Err(Error::Syntax { at: self.bytes.len() }),
+            }
+            escaped = true;
+        };
+        self.at = end;
+        Ok((start..end, Text { quoted: &self.bytes[start..end], escaped }))
+    }
+
+    fn enter(&mut self, bracket: u8) -> Result<Walk, Error> {
+        if self.peek()? != bracket {
+            return Err(self.wrong());
+        }
+        self.at += 1;
+        Ok(Walk { open: self.at, first: true })
+    }
+
+    fn separate(&mut self, walk: &mut Walk, close: u8) -> Result<Option<Entry>, Error> {
+        let lead = self.at;
+        match (self.peek()?, walk.first) {
+            (byte, _) if byte == close => {
+                self.at += 1;
+                return Ok(None);
+            }
+            (b',', false) => {
+                self.at += 1;
+                self.peek()?;
+            }
+            (_, true) => {}
+            (_, false) => return Err(self.wrong()),
+        }
+        walk.first = false;
+        Ok(Some(Entry { lead, start: self.at }))
+    }
+
+    /// The next byte that is not whitespace; it stays the next one.
+    fn peek(&mut self) -> Result<u8, Error> {
+        while let Some(&byte) = self.bytes.get(self.at) {
+            if !is_space(byte) {
+                return Ok(byte);
+            }
+            self.at += 1;
+        }
+        Err(self.wrong())
+    }
+
+    fn wrong(&self) -> Error {
+        Error::Syntax { at: self.at }
+    }
+}

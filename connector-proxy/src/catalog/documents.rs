@@ -1,0 +1,236 @@
+//! Fetching the documents of what is offered.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use connector_core::discovery::{Aggregated, Document, Selected, select};
+use connector_core::offer::{GroupVersion, Offered, Offers};
+use connector_core::{discovery, openapi};
+use http::{Request, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use kube::client::Body;
+use thiserror::Error;
+use tokio::sync::watch;
+use tracing::warn;
+
+use super::Snapshot;
+use crate::upstream::{Chain, Unreachable, Upstream};
+
+/// The most bytes of one document; the largest known are some ten megabytes.
+const MAX_DOCUMENT: usize = 64 << 20;
+/// How long one document may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a described API waits for its OpenAPI document before it is registered without.
+const OPENAPI_PATIENCE: Duration = Duration::from_secs(15);
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+/// A document was not to be had.
+#[derive(Debug, Error)]
+enum FetchError {
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    #[error("the control plane answered {0}")]
+    Answered(StatusCode),
+    #[error("the answer broke off or is larger than {MAX_DOCUMENT} bytes")]
+    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("no answer within {} s", TIMEOUT.as_secs())]
+    Late,
+}
+
+/// What is known about each group and version. What was fetched once stays until something better comes.
+#[derive(Default)]
+pub(super) struct Fetched {
+    discovery: BTreeMap<GroupVersion, Selected>,
+    openapi: BTreeMap<GroupVersion, OpenApi>,
+    /// When each was first described.
+    since: BTreeMap<GroupVersion, Instant>,
+    /// What was said, so that it is said once.
+    told: BTreeMap<GroupVersion, String>,
+}
+
+struct OpenApi {
+    /// The control plane's own validator of what this was selected from.
+    etag: Option<Bytes>,
+    /// The offers that it was selected by.
+    offers: Arc<Offers>,
+    document: Document,
+}
+
+impl Fetched {
+    /// Forgets what is no longer offered.
+    pub(super) fn retain(&mut self, offers: &Offers) {
+        let wanted = offers.group_versions();
+        self.discovery.retain(|gv, _| wanted.contains(gv));
+        self.openapi.retain(|gv, _| wanted.contains(gv));
+        self.since.retain(|gv, _| wanted.contains(gv));
+        self.told.retain(|gv, _| wanted.contains(gv));
+    }
+
+    /// Whether anything that is offered can be described, or nothing is offered.
+    pub(super) fn describes_any(&self, offers: &Offers) -> bool {
+        offers.is_empty() || !self.discovery.is_empty()
+    }
+
+    /// Fetches everything anew; `false` where something is missing.
+    pub(super) async fn refresh(&mut self, upstream: &Upstream, offers: &Arc<Offers>) -> bool {
+        let wanted = offers.group_versions();
+        if wanted.is_empty() {
+            return true;
+        }
+        let aggregated = match fetch(upstream, "/apis", AGGREGATED, None).await {
+            Ok(Some(document)) => Some(document.body),
+            // An older or another server: the legacy documents tell enough.
+            Ok(None) | Err(FetchError::Answered(_)) => None,
+            Err(error) => {
+                tracing::debug!(error = %Chain(&error), "cannot fetch the control plane's discovery");
+                return false;
+            }
+        };
+        let aggregated = aggregated.as_deref().and_then(|raw| Aggregated::parse(raw).ok());
+        let mut complete = true;
+        for gv in wanted {
+            let told = match self.refresh_one(upstream, offers, &gv, aggregated.as_ref()).await {
+                Ok(()) => None,
+                Err(error) => Some(error),
+            };
+            complete &= told.is_none();
+            self.tell(gv, told);
+        }
+        complete
+    }
+
+    async fn refresh_one(
+        &mut self,
+        upstream: &Upstream,
+        offers: &Arc<Offers>,
+        gv: &GroupVersion,
+        aggregated: Option<&Aggregated<'_>>,
+    ) -> Result<(), String> {
+        let text = |error: &(dyn std::error::Error + 'static)| Chain(error).to_string();
+        let path = format!("/apis/{}/{}", gv.group, gv.version);
+        let legacy = fetch(upstream, &path, "application/json", None).await;
+        let legacy = legacy.as_ref().ok().and_then(Option::as_ref).map(|document| &*document.body);
+        let selected = select(gv, offers, aggregated, legacy).map_err(|error| text(&error))?;
+        self.discovery.insert(gv.clone(), selected);
+        self.since.entry(gv.clone()).or_insert_with(Instant::now);
+
+        let known = self.openapi.get(gv).filter(|known| Arc::ptr_eq(&known.offers, offers));
+        let etag = known.and_then(|known| known.etag.clone());
+        let path = format!("/openapi/v3/apis/{}/{}", gv.group, gv.version);
+        let Some(fetched) = fetch(upstream, &path, "application/json", etag).await.map_err(|error| text(&error))?
+        else {
+            return Ok(());
+        };
+        let document = openapi::select_v3(&fetched.body, gv, offers).map_err(|error| text(&error))?;
+        self.openapi.insert(gv.clone(), OpenApi { etag: fetched.etag, offers: offers.clone(), document });
+        Ok(())
+    }
+
+    fn tell(&mut self, gv: GroupVersion, problem: Option<String>) {
+        match problem {
+            None => {
+                self.told.remove(&gv);
+            }
+            Some(problem) => {
+                if self.told.get(&gv) != Some(&problem) {
+                    // Expected for a moment after an XRD came or changed.
+                    tracing::debug!(
+                        group = gv.group,
+                        version = gv.version,
+                        problem,
+                        "no complete description of an API yet"
+                    );
+                }
+                self.told.insert(gv, problem);
+            }
+        }
+    }
+
+    /// Publishes what is known now, if that differs from what is in force.
+    pub(super) fn publish(&self, offers: &Arc<Offers>, publish: &watch::Sender<Option<Arc<Snapshot>>>) -> bool {
+        let described = part(offers, |gv| self.discovery.contains_key(gv));
+        let undescribed = part(offers, |gv| !self.discovery.contains_key(gv));
+        // The front fetches OpenAPI when an API is registered, and then again after a minute only.
+        let registrable: Vec<GroupVersion> = described
+            .group_versions()
+            .into_iter()
+            .filter(|gv| {
+                self.openapi.contains_key(gv)
+                    || self.since.get(gv).is_some_and(|since| since.elapsed() > OPENAPI_PATIENCE)
+            })
+            .collect();
+        let openapi_v3: BTreeMap<GroupVersion, Document> =
+            self.openapi.iter().map(|(gv, known)| (gv.clone(), known.document.clone())).collect();
+        let discovery = discovery::Documents::new(self.discovery.values());
+        let unchanged = publish.borrow().as_ref().is_some_and(|in_force| {
+            in_force.offers == described
+                && in_force.undescribed == undescribed
+                && in_force.registrable == registrable
+                && in_force.discovery == discovery
+                && in_force.openapi_v3 == openapi_v3
+        });
+        if unchanged {
+            return false;
+        }
+        let openapi_v2 = openapi::v2_from_v3(&openapi_v3).unwrap_or_else(|error| {
+            warn!(error = %Chain(&error), "OpenAPI v2 cannot be derived; it is served without paths");
+            openapi::v2_from_v3([]).expect("nothing at all can be written")
+        });
+        let snapshot = Snapshot {
+            offers: described,
+            undescribed,
+            registrable,
+            discovery,
+            openapi_v3_root: openapi::root_v3(&openapi_v3),
+            openapi_v3,
+            openapi_v2,
+        };
+        publish.send_replace(Some(Arc::new(snapshot)));
+        true
+    }
+}
+
+/// The offers of those group versions that `keep` says.
+fn part(offers: &Offers, keep: impl Fn(&GroupVersion) -> bool) -> Offers {
+    let of_one = |offered: &Offered| {
+        let mut offered = offered.clone();
+        let group = offered.group.clone();
+        offered.versions.retain(|version| keep(&GroupVersion::new(&group, version)));
+        offered
+    };
+    offers.iter().map(of_one).collect()
+}
+
+struct Body200 {
+    body: Bytes,
+    etag: Option<Bytes>,
+}
+
+/// `None` where the document is what `etag` stands for.
+async fn fetch(
+    upstream: &Upstream,
+    path: &str,
+    accept: &str,
+    etag: Option<Bytes>,
+) -> Result<Option<Body200>, FetchError> {
+    let mut request = Request::get(path).header(header::ACCEPT, accept);
+    if let Some(etag) = etag {
+        request = request.header(header::IF_NONE_MATCH, &*etag);
+    }
+    let request = request.body(Body::empty()).map_err(|error| FetchError::Broken(error.into()))?;
+    let work = async {
+        let answer = upstream.send(request).await?;
+        match answer.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_MODIFIED => return Ok(None),
+            other => return Err(FetchError::Answered(other)),
+        }
+        let etag = answer.headers().get(header::ETAG).map(|etag| Bytes::copy_from_slice(etag.as_bytes()));
+        let body =
+            Limited::new(answer.into_body(), MAX_DOCUMENT).collect().await.map_err(FetchError::Broken)?.to_bytes();
+        Ok(Some(Body200 { body, etag }))
+    };
+    tokio::time::timeout(TIMEOUT, work).await.map_err(|_| FetchError::Late)?
+}

@@ -1,0 +1,113 @@
+//! What a connector is told: everything it cannot find out by itself.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use connector_core::origin::ClusterId;
+use thiserror::Error;
+
+/// The configuration of one connector.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the app cluster's API is.
+    pub app_cluster: AppCluster,
+    /// Kubeconfig of the control plane; its current context counts. Read again when the file, or a file that it names,
+    /// changes.
+    pub control_plane_kubeconfig: PathBuf,
+    /// The namespace of the control plane that holds every object of this app cluster. Created if missing and allowed.
+    pub claim_namespace: String,
+    /// Names this app cluster among all that share the control plane. Default: the UID of its namespace `kube-system`.
+    pub cluster_id: Option<ClusterId>,
+    /// Where kube-apiserver's aggregation layer is served, over TLS. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where `/livez`, `/readyz` and `/metrics` are served, in plain text.
+    pub admin_listen: SocketAddr,
+    /// The Service that the APIServices point to.
+    pub service: ServiceReference,
+    /// A serving certificate brought by the user. Default: generated, its CA shared through a Secret.
+    pub tls: Option<TlsFiles>,
+    /// How long open requests may take to end after a shutdown was asked for.
+    pub drain: Duration,
+}
+
+/// How the app cluster's API is reached.
+#[derive(Clone, Debug)]
+pub enum AppCluster {
+    /// The ServiceAccount of the Pod, or else the kubeconfig that `$KUBECONFIG` or the home folder names.
+    Inferred,
+    /// A kubeconfig; its current context counts.
+    Kubeconfig(PathBuf),
+}
+
+/// Files of a serving certificate, in PEM. They are read again when they change.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The certificate chain, leaf first. It must name `<service>.<namespace>.svc` (wire rule 1.10).
+    pub certificate: PathBuf,
+    /// The leaf's private key.
+    pub key: PathBuf,
+    /// The CA that the front verifies the certificate by. Without it the front uses its system's roots.
+    pub ca: Option<PathBuf>,
+}
+
+/// The Service in the app cluster that leads to the connector, written `NAMESPACE/NAME[:PORT]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceReference {
+    /// The Service's namespace.
+    pub namespace: String,
+    /// The Service's name.
+    pub name: String,
+    /// The Service's port, not the container's. Default 443.
+    pub port: u16,
+}
+
+/// A Service reference is not of the form `NAMESPACE/NAME[:PORT]`.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("service {0:?} is not of the form NAMESPACE/NAME[:PORT], such as kube-system/connector:443")]
+pub struct InvalidServiceReference(String);
+
+impl ServiceReference {
+    /// The DNS name that the front expects in the serving certificate, and sends as SNI (wire rules 1.5, 1.10).
+    pub fn host(&self) -> String {
+        format!("{}.{}.svc", self.name, self.namespace)
+    }
+}
+
+impl FromStr for ServiceReference {
+    type Err = InvalidServiceReference;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || InvalidServiceReference(text.to_owned());
+        let (namespace, rest) = text.split_once('/').ok_or_else(invalid)?;
+        let (name, port) = match rest.split_once(':') {
+            Some((name, port)) => (name, port.parse().ok().filter(|port| *port > 0).ok_or_else(invalid)?),
+            None => (rest, 443),
+        };
+        let label = |part: &str| {
+            !part.is_empty()
+                && part.len() <= 63
+                && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        if !label(namespace) || !label(name) {
+            return Err(invalid());
+        }
+        Ok(Self { namespace: namespace.into(), name: name.into(), port })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn service_reference() {
+        let parsed: ServiceReference = "kube-system/connector".parse().unwrap();
+        assert_eq!((parsed.host().as_str(), parsed.port), ("connector.kube-system.svc", 443));
+        assert_eq!("a/b:8443".parse::<ServiceReference>().unwrap().port, 8443);
+        for bad in ["", "connector", "a/b:0", "a/b:x", "a/B", "/b", "a/", "a/b/c"] {
+            assert_eq!(bad.parse::<ServiceReference>(), Err(InvalidServiceReference(bad.into())));
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The one place where a failure becomes an answer.
+
+use std::error::Error;
+
+use connector_core::status::Status;
+use http::{HeaderValue, Response, StatusCode, header};
+use tracing::warn;
+
+use crate::forward::{AnswerBody, full};
+use crate::upstream::{Chain, Unreachable};
+
+/// Seconds after which a client should try again when the control plane cannot be reached.
+const RETRY_AFTER: u16 = 2;
+
+/// Who is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Client,
+    ControlPlane,
+    AppCluster,
+    Connector,
+}
+
+/// A request that ends here, and the `Status` that says why.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    side: Side,
+    status: Status,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Failure {
+    /// The client asked for something that cannot be.
+    pub(crate) fn client(status: Status) -> Self {
+        Self { side: Side::Client, status, cause: None }
+    }
+
+    /// The control plane answered with a failure that is the client's to see.
+    pub(crate) fn answered(status: Status) -> Self {
+        Self { side: Side::ControlPlane, status, cause: None }
+    }
+
+    /// The control plane cannot serve this now. Always 503, never 404: controllers of the app cluster delete what depends on
+    /// an object that is not found (wire rules 6.5, 11.8).
+    pub(crate) fn unavailable(why: impl Into<String>) -> Self {
+        Self { side: Side::ControlPlane, status: Status::unavailable(why, RETRY_AFTER), cause: None }
+    }
+
+    /// The control plane answered with something that cannot be understood.
+    pub(crate) fn nonsense(cause: impl Error + Send + Sync + 'static) -> Self {
+        Self::unavailable("the control plane's answer cannot be understood").because(cause)
+    }
+
+    /// The control plane took too long; whether a write took effect is unknown.
+    pub(crate) fn too_late() -> Self {
+        let status = Status::timeout("the control plane did not answer within the allotted timeout");
+        Self { side: Side::ControlPlane, status, cause: None }
+    }
+
+    /// The app cluster's API, which was asked on the way, failed.
+    pub(crate) fn app_cluster(what: &str, cause: kube::Error) -> Self {
+        Self { side: Side::AppCluster, status: Status::internal(what), cause: None }.because(cause)
+    }
+
+    /// The connector is not ready for this, or has a fault of its own.
+    pub(crate) fn connector(status: Status) -> Self {
+        Self { side: Side::Connector, status, cause: None }
+    }
+
+    fn because(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
+        self.cause = Some(Box::new(cause));
+        self
+    }
+
+    /// The answer, logged where somebody other than the client has to act.
+    pub(crate) fn into_response(self) -> Response<AnswerBody> {
+        if let Some(cause) = &self.cause {
+            warn!(side = ?self.side, code = self.status.code, error = %Chain(cause.as_ref()), "{}", self.status.message);
+        }
+        status_response(&self.status)
+    }
+}
+
+impl From<Unreachable> for Failure {
+    fn from(_: Unreachable) -> Self {
+        // Not logged for each request: the upstream says once that it is away, and once that it is back.
+        Self::unavailable("the control plane cannot be reached; try again later")
+    }
+}
+
+/// A `Status` as an answer: JSON, whatever the client prefers, as the reference server does where nothing else is possible.
+pub(crate) fn status_response(status: &Status) -> Response<AnswerBody> {
+    let mut answer = Response::new(full(status.to_json()));
+    *answer.status_mut() = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(seconds) = status.retry_after() {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    answer
+}

@@ -1,0 +1,269 @@
+//! The control plane's answers: which of them the client may see, and how.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use connector_core::address::{Negotiated, Query, Remote, Verb, is_pretty};
+use connector_core::answer::{self, AnswerError, Rewriter, Shape};
+use connector_core::body::Live;
+use connector_core::status::Status;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use kube::client::Body;
+
+use super::{AnswerBody, Corridor, Passage, full};
+use crate::failure::Failure;
+
+/// The most bytes of one object, with room above what etcd stores, as an object can be converted on the way.
+const MAX_OBJECT: usize = 32 << 20;
+/// What is looked at of a failure.
+const MAX_STATUS: usize = 1 << 20;
+/// How long the body of one object may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
+
+/// The body of a request to the control plane, and its format.
+pub(super) struct Sent {
+    pub(super) body: Vec<u8>,
+    pub(super) content_type: &'static str,
+}
+
+impl Passage<'_> {
+    pub(super) fn header(&self, name: HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    pub(super) fn negotiated(&self) -> Result<Negotiated, Failure> {
+        Negotiated::parse(self.header(header::ACCEPT)).map_err(|error| Failure::client(error.status()))
+    }
+
+    pub(super) fn not_found(&self) -> Failure {
+        let name = self.request.name.as_deref().unwrap_or_default();
+        Failure::client(Status::not_found(&self.request.group, &self.request.resource, name))
+    }
+}
+
+impl Corridor {
+    pub(super) fn remote(&self, passage: &Passage<'_>) -> Result<Remote, Failure> {
+        let remote = passage.request.remote(&self.scheme, passage.offered.form);
+        remote.map_err(|error| Failure::client(error.status()))
+    }
+
+    /// Sends a request. Only what is named here goes up: never the client's `Accept`, `Accept-Encoding`, cookies or identity
+    /// (wire rule 7.21).
+    pub(super) async fn send(
+        &self,
+        passage: &Passage<'_>,
+        remote: &Remote,
+        accept: &str,
+        sent: Option<Sent>,
+    ) -> Result<Response<Body>, Failure> {
+        let mut request =
+            Request::builder().method(remote.method).uri(&remote.path_and_query).header(header::ACCEPT, accept);
+        // The control plane derives a missing field manager from the User-Agent (wire rule 8.13).
+        for name in [header::USER_AGENT, AUDIT_ID] {
+            if let Some(value) = passage.headers.get(&name) {
+                request = request.header(name, value);
+            }
+        }
+        // Indented JSON is for people; this is read by a program (wire rule 7.3).
+        let user_agent = passage.header(header::USER_AGENT).unwrap_or_default();
+        if is_pretty(&Query::default(), user_agent) {
+            let separator = if remote.path_and_query.contains('?') { '&' } else { '?' };
+            request = request.uri(format!("{}{separator}pretty=false", remote.path_and_query));
+        }
+        let body = match sent {
+            Some(sent) => {
+                request = request.header(header::CONTENT_TYPE, sent.content_type);
+                Body::from(sent.body)
+            }
+            None => Body::empty(),
+        };
+        let request = request.body(body).map_err(|error| {
+            Failure::client(Status::bad_request(format!("the request cannot be passed to the control plane: {error}")))
+        })?;
+        Ok(self.upstream.send(request).await?)
+    }
+
+    /// The object that is addressed, as it is stored now; `None` where there is none, or one of another origin (wire rule
+    /// 8.7).
+    pub(super) async fn live(&self, passage: &Passage<'_>) -> Result<Option<Live>, Failure> {
+        let mut plain = passage.request.clone();
+        plain.verb = Verb::Get;
+        plain.subresource = None;
+        plain.query = Query::default();
+        let object = Passage { request: &plain, ..*passage };
+        let remote = self.remote(&object)?;
+        let answer = self.send(&object, &remote, "application/json", None).await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            let (_, raw) = self.collect(answer, MAX_STATUS).await?;
+            return match self.genuine_absence(&object, &remote, &raw) {
+                true => Ok(None),
+                false => Err(Failure::unavailable(NOT_SERVED)),
+            };
+        }
+        if !answer.status().is_success() {
+            return Err(self.failed(&object, Some(&remote), answer).await);
+        }
+        let (_, raw) = self.collect(answer, MAX_OBJECT).await?;
+        let live = Live::parse(&self.scheme, passage.offered.form, &raw).map_err(Failure::nonsense)?;
+        let (namespace, name) = (plain.namespace.as_deref(), plain.name.as_deref());
+        let ours = live
+            .origin
+            .as_ref()
+            .is_some_and(|origin| namespace == Some(&*origin.namespace) && name == Some(&*origin.name));
+        Ok(ours.then_some(live))
+    }
+
+    /// The answer about one object, whole in memory: its size is bounded by what etcd stores.
+    pub(super) async fn single(
+        &self,
+        passage: &Passage<'_>,
+        remote: &Remote,
+        answer: Response<Body>,
+        shape: Shape,
+    ) -> Result<Response<AnswerBody>, Failure> {
+        if !answer.status().is_success() {
+            return Err(self.failed(passage, Some(remote), answer).await);
+        }
+        let (parts, raw) = self.collect(answer, MAX_OBJECT).await?;
+        let asked = self.asked(passage);
+        // A deletion answers either a Status or the object (wire rule 7.17).
+        let body = if answer::is_status(&raw) {
+            let status = answer::status(&asked, &raw);
+            Bytes::from(status.ok_or_else(|| Failure::nonsense(AnswerError::Malformed { at: 0 }))?.to_json())
+        } else if passage.request.subresource.as_deref() == Some("scale") {
+            answer::scale(&asked, &raw).map_err(Failure::nonsense)?.into()
+        } else {
+            rewrite(Rewriter::new(asked, shape), raw).map_err(|error| match error {
+                AnswerError::Foreign => passage.not_found(),
+                error => Failure::nonsense(error),
+            })?
+        };
+        let mut answer = json(parts.status, full(body));
+        pass_headers(&parts.headers, answer.headers_mut());
+        Ok(answer)
+    }
+
+    pub(super) async fn collect(
+        &self,
+        answer: Response<Body>,
+        limit: usize,
+    ) -> Result<(http::response::Parts, Bytes), Failure> {
+        let (parts, body) = answer.into_parts();
+        let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await;
+        match collected {
+            Ok(Ok(body)) => Ok((parts, body.to_bytes())),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the control plane's answer broke off");
+                Err(Failure::unavailable("the control plane's answer broke off"))
+            }
+            Err(_) => Err(Failure::too_late()),
+        }
+    }
+
+    /// What becomes of an answer of 300 and more (wire rules 1.17, 6.5, 7.15, 11.6, 11.7).
+    pub(super) async fn failed(
+        &self,
+        passage: &Passage<'_>,
+        remote: Option<&Remote>,
+        answer: Response<Body>,
+    ) -> Failure {
+        let retry_after = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let (parts, raw) = match self.collect(answer, MAX_STATUS).await {
+            Ok(collected) => collected,
+            Err(failure) => return failure,
+        };
+        let asked = self.asked(passage);
+        let status = answer::status(&asked, &raw);
+        let code = parts.status.as_u16();
+        match (code, status) {
+            (401, _) => {
+                tracing::error!(
+                    "the control plane does not accept the connector's credential (401): renew it in its kubeconfig"
+                );
+                Failure::unavailable("the control plane does not accept the connector's credential")
+            }
+            (403, Some(status)) if is_rbac(&status) => {
+                tracing::error!(message = status.message, "the connector lacks a right in the control plane (403)");
+                Failure::unavailable("the control plane does not allow the connector to do this")
+            }
+            (404, _) => match remote {
+                Some(remote) if self.genuine_absence(passage, remote, &raw) => passage.not_found(),
+                // The object is there, so the control plane serves no such subresource.
+                Some(_) if passage.request.subresource.is_some() => Failure::client(Status::no_such_path()),
+                _ => Failure::unavailable(NOT_SERVED),
+            },
+            (429, status) => {
+                let mut status = status.unwrap_or_else(|| {
+                    Status::failure(429, "TooManyRequests", "Too many requests, please try again later.")
+                });
+                status.code = 429;
+                status.details.get_or_insert_default().retry_after_seconds = retry_after.unwrap_or(1);
+                Failure::answered(status)
+            }
+            (400.., Some(mut status)) => {
+                status.code = code;
+                if let Some(seconds) = retry_after {
+                    status.details.get_or_insert_default().retry_after_seconds = seconds;
+                }
+                Failure::answered(status)
+            }
+            (300..400, _) | (500.., None) => {
+                Failure::unavailable(format!("the control plane, or something before it, answered {code}"))
+            }
+            (_, None) | (..300, Some(_)) => Failure::answered(Status::failure(
+                code,
+                "Unknown",
+                format!("the control plane, or something before it, answered {code}"),
+            )),
+        }
+    }
+
+    /// Whether a 404 says that the object is absent, and not the API, the namespace or the path (wire rule 6.5).
+    fn genuine_absence(&self, passage: &Passage<'_>, remote: &Remote, raw: &[u8]) -> bool {
+        let Some(name) = &remote.name else { return false };
+        let Ok(status) = serde_json::from_slice::<Status>(raw) else { return false };
+        status.details.is_some_and(|details| details.name == *name && details.kind == passage.request.resource)
+    }
+}
+
+const NOT_SERVED: &str = "the control plane does not serve this API, or not in the claim namespace; see the connector's log or try again later";
+
+/// RBAC's own refusals name the user; admission's do not (wire rule 11.6).
+fn is_rbac(status: &Status) -> bool {
+    status.message.contains("User \"") && status.message.contains("\" cannot ")
+}
+
+fn rewrite(mut rewriter: Rewriter, raw: Bytes) -> Result<Bytes, AnswerError> {
+    let mut chunks = Vec::new();
+    rewriter.push(raw, &mut chunks)?;
+    rewriter.finish()?;
+    Ok(match &mut *chunks {
+        [one] => std::mem::take(one),
+        many => many
+            .iter()
+            .fold(BytesMut::new(), |mut all, chunk| {
+                all.extend_from_slice(chunk);
+                all
+            })
+            .freeze(),
+    })
+}
+
+pub(super) fn json(status: StatusCode, body: AnswerBody) -> Response<AnswerBody> {
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    answer
+}
+
+/// The few headers of the control plane that are the client's (wire rules 1.19, 7.26).
+pub(super) fn pass_headers(from: &HeaderMap, to: &mut HeaderMap) {
+    for name in [header::WARNING, header::RETRY_AFTER] {
+        for value in from.get_all(&name) {
+            to.append(name.clone(), value.clone());
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The corridor: what happens to a request between the front and the control plane.
+//!
+//! ```text
+//! authenticate ─▶ address ─▶ authorize ─▶ admit ─▶ translate ─▶ control plane ─▶ rewrite, chunk by chunk
+//! ```
+//!
+//! One direction, each step takes what the former gives; a failure at any step becomes one `Status` in one place
+//! ([`crate::failure`]).
+
+mod answer;
+mod documents;
+mod read;
+mod stream;
+mod write;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use connector_core::address::{Address, LocalRequest, Verb};
+use connector_core::answer::Asked;
+use connector_core::offer::Offered;
+use connector_core::origin::Hashed;
+use connector_core::status::Status;
+use http::{HeaderMap, Request, Response, header};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use tokio::sync::watch;
+
+use crate::admission::Namespaces;
+use crate::catalog::{Snapshot, Snapshots};
+use crate::failure::Failure;
+use crate::identity::{Attributes, Authorizer, Decision, PeerCertificate, TrustSource, User};
+use crate::registrar::Registered;
+use crate::serve::Handler;
+use crate::telemetry::{Metrics, RequestLabels};
+use crate::upstream::Upstream;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The body of every answer to the front.
+pub(crate) type AnswerBody = UnsyncBoxBody<Bytes, BoxError>;
+
+/// The time from a request's arrival to its answer's headers. Below the front's own 60 s (wire rules 1.22, 11.5), so that
+/// the client reads whose fault it is.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(55);
+
+/// A body that is in memory.
+pub(crate) fn full(bytes: impl Into<Bytes>) -> AnswerBody {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// Answers the front's requests.
+pub(crate) struct Corridor {
+    pub(crate) scheme: Arc<Hashed>,
+    pub(crate) trust: Arc<TrustSource>,
+    pub(crate) authorizer: Authorizer,
+    pub(crate) namespaces: Namespaces,
+    pub(crate) catalog: Snapshots,
+    pub(crate) registered: Registered,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Becomes true when watches have to end.
+    pub(crate) drain: watch::Receiver<bool>,
+}
+
+/// A request for an offered API, authorized, on its way to the control plane.
+struct Passage<'a> {
+    request: &'a LocalRequest,
+    offered: &'a Offered,
+    user: &'a User,
+    headers: &'a HeaderMap,
+}
+
+impl Handler for Corridor {
+    type Body = AnswerBody;
+
+    async fn handle(self: Arc<Self>, peer: Arc<PeerCertificate>, request: Request<Incoming>) -> Response<AnswerBody> {
+        let started = Instant::now();
+        let mut labels = RequestLabels { verb: "other", group: String::new(), resource: String::new(), code: 0 };
+        let work = self.answer(&peer, request, &mut labels);
+        let answer = match tokio::time::timeout(REQUEST_TIMEOUT, work).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(failure)) => failure.into_response(),
+            Err(_) => Failure::too_late().into_response(),
+        };
+        labels.code = answer.status().as_u16();
+        tracing::debug!(
+            verb = labels.verb,
+            group = labels.group,
+            resource = labels.resource,
+            code = labels.code,
+            milliseconds = started.elapsed().as_millis(),
+            "answered"
+        );
+        self.metrics.requests.get_or_create(&labels).inc();
+        self.metrics.request_seconds.observe(started.elapsed().as_secs_f64());
+        answer
+    }
+}
+
+impl Corridor {
+    async fn answer(
+        &self,
+        peer: &PeerCertificate,
+        request: Request<Incoming>,
+        labels: &mut RequestLabels,
+    ) -> Result<Response<AnswerBody>, Failure> {
+        let (parts, body) = request.into_parts();
+        let user = self.authenticate(peer, &parts.headers)?;
+        if parts.headers.contains_key(header::UPGRADE) {
+            // Wire rule 1.16: whatever is not supported must be answered 400 or above.
+            let text = "upgrades such as websocket are not supported here; watch without one";
+            return Err(Failure::client(Status::bad_request(text)));
+        }
+        let address = Address::parse(parts.method.as_str(), parts.uri.path(), parts.uri.query())
+            .map_err(|error| Failure::client(error.status()))?;
+        let request = match address {
+            Address::Resource(request) => request,
+            Address::Other { verb, path, query } => {
+                let verb = if matches!(verb.as_str(), "get" | "head") { "get" } else { "other" };
+                labels.verb = verb;
+                self.authorize(&user, &Attributes::Path { verb, path: path.clone() }).await?;
+                return self.document(verb, &path, &query, &parts.headers);
+            }
+        };
+        labels.verb = request.verb.as_str();
+        let snapshot = self.snapshot()?;
+        let Some(offered) = snapshot.offered(&request.group, &request.version, &request.resource) else {
+            return Err(self.not_offered(&snapshot, &request));
+        };
+        labels.group.clone_from(&request.group);
+        labels.resource.clone_from(&request.resource);
+        self.authorize(&user, &attributes(&request, request.verb.as_str())).await?;
+        let passage = Passage { request: &request, offered, user: &user, headers: &parts.headers };
+        match request.verb {
+            Verb::Get => self.get(&passage).await,
+            Verb::List => self.list(&passage).await,
+            Verb::Watch => self.watch(&passage).await,
+            Verb::Create => self.create(&passage, body).await,
+            Verb::Update => self.update(&passage, body).await,
+            Verb::Patch => self.patch(&passage, body).await,
+            Verb::Delete => self.delete(&passage, body).await,
+            Verb::DeleteCollection => self.delete_collection(&passage, body).await,
+        }
+    }
+
+    fn authenticate(&self, peer: &PeerCertificate, headers: &HeaderMap) -> Result<User, Failure> {
+        let Some(trust) = self.trust.current() else {
+            let status = Status::unavailable("the connector is starting: it does not know the front-proxy CA yet", 1);
+            return Err(Failure::connector(status));
+        };
+        let user = if peer.is_front(&trust) { User::from_headers(headers, &trust) } else { None };
+        user.ok_or_else(|| Failure::client(Status::unauthorized()))
+    }
+
+    async fn authorize(&self, user: &User, attributes: &Attributes) -> Result<(), Failure> {
+        match self.authorizer.decide(user, attributes).await {
+            Ok(Decision::Allowed) => Ok(()),
+            Ok(Decision::Denied(reason)) => {
+                let message = attributes.refusal(user, &reason);
+                let (group, resource, name) = match attributes {
+                    Attributes::Resource { group, resource, name, .. } => {
+                        (group.as_str(), resource.as_str(), name.as_str())
+                    }
+                    Attributes::Path { .. } => ("", "", ""),
+                };
+                Err(Failure::client(Status::forbidden(group, resource, name, &message)))
+            }
+            Err(error) => Err(Failure::app_cluster("the app cluster did not say whether this is allowed", error)),
+        }
+    }
+
+    fn snapshot(&self) -> Result<Arc<Snapshot>, Failure> {
+        let snapshot = self.catalog.borrow().clone();
+        snapshot
+            .ok_or_else(|| Failure::unavailable("it is not known yet what the control plane offers; try again later"))
+    }
+
+    /// 404 only where it is true (wire rules 6.5, 6.12): what is offered but not described yet is not absent.
+    fn not_offered(&self, snapshot: &Snapshot, request: &LocalRequest) -> Failure {
+        if snapshot.is_undescribed(&request.group, &request.version, &request.resource) {
+            return Failure::unavailable("the control plane does not describe this API yet; try again later");
+        }
+        Failure::client(Status::no_such_path())
+    }
+
+    fn asked(&self, passage: &Passage<'_>) -> Asked {
+        let request = passage.request;
+        Asked {
+            scheme: self.scheme.clone(),
+            form: passage.offered.form,
+            namespace: request.namespace.clone(),
+            name: request.name.clone(),
+        }
+    }
+}
+
+/// What authorization sees of a request, in local terms (wire rule 9.7).
+fn attributes(request: &LocalRequest, verb: &'static str) -> Attributes {
+    Attributes::Resource {
+        verb,
+        group: request.group.clone(),
+        version: request.version.clone(),
+        resource: request.resource.clone(),
+        subresource: request.subresource.clone().unwrap_or_default(),
+        namespace: request.namespace.clone().unwrap_or_default(),
+        name: request.authorized_name().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,80 @@
+//! Get, list and watch.
+
+use connector_core::address::{Kind, Negotiated, Remote};
+use connector_core::answer::{Rewriter, RowObject, Shape};
+use http::Response;
+use kube::client::Body;
+
+use super::stream::{OpenWatch, RewrittenBody};
+use super::{AnswerBody, Corridor, Passage};
+use crate::failure::Failure;
+
+impl Corridor {
+    pub(super) async fn get(&self, passage: &Passage<'_>) -> Result<Response<AnswerBody>, Failure> {
+        let negotiated = passage.negotiated()?;
+        let remote = self.remote(passage)?;
+        // Subresources may come without labels (wire rule 7.19): the object itself tells whose it is.
+        if passage.request.subresource.is_some() && self.live(passage).await?.is_none() {
+            return Err(passage.not_found());
+        }
+        let answer = self.send(passage, &remote, &negotiated.upstream_accept(), None).await?;
+        self.single(passage, &remote, answer, negotiated.shape(&remote, false)).await
+    }
+
+    pub(super) async fn list(&self, passage: &Passage<'_>) -> Result<Response<AnswerBody>, Failure> {
+        let negotiated = passage.negotiated()?;
+        let remote = self.remote(passage)?;
+        let answer = self.send(passage, &remote, &negotiated.upstream_accept(), None).await?;
+        self.stream(passage, answer, negotiated.shape(&remote, true), None).await
+    }
+
+    pub(super) async fn watch(&self, passage: &Passage<'_>) -> Result<Response<AnswerBody>, Failure> {
+        let negotiated = passage.negotiated()?;
+        let remote = self.remote(passage)?;
+        let answer = self.send(passage, &remote, &negotiated.upstream_accept(), None).await?;
+        let shape = match negotiated.kind {
+            Kind::Table { .. } => Shape::TableWatch(row_object(&remote)),
+            _ => Shape::Watch,
+        };
+        let open = OpenWatch::new(self.drain.clone(), self.metrics.open_watches.clone());
+        self.stream(passage, answer, shape, Some(open)).await
+    }
+
+    /// An answer that is rewritten as it passes.
+    pub(super) async fn stream(
+        &self,
+        passage: &Passage<'_>,
+        answer: Response<Body>,
+        shape: Shape,
+        watch: Option<OpenWatch>,
+    ) -> Result<Response<AnswerBody>, Failure> {
+        if !answer.status().is_success() {
+            return Err(self.failed(passage, None, answer).await);
+        }
+        let (parts, body) = answer.into_parts();
+        let rewriter = Rewriter::new(self.asked(passage), shape);
+        let mut answer = super::answer::json(parts.status, RewrittenBody::new(body, rewriter, watch));
+        super::answer::pass_headers(&parts.headers, answer.headers_mut());
+        Ok(answer)
+    }
+}
+
+pub(super) trait ShapeOf {
+    fn shape(&self, remote: &Remote, list: bool) -> Shape;
+}
+
+impl ShapeOf for Negotiated {
+    /// What the control plane answers, having been asked for it.
+    fn shape(&self, remote: &Remote, list: bool) -> Shape {
+        match (&self.kind, list) {
+            (Kind::Table { .. }, true) => Shape::Table(row_object(remote)),
+            (Kind::Table { .. }, false) => Shape::ObjectTable(row_object(remote)),
+            (_, true) => Shape::List,
+            (_, false) => Shape::Object,
+        }
+    }
+}
+
+fn row_object(remote: &Remote) -> RowObject {
+    if remote.strip_object { RowObject::Null } else { RowObject::Show }
+}

@@ -1,0 +1,115 @@
+//! The body of an answer that is rewritten while it streams.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use connector_core::answer::Rewriter;
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::watch;
+
+use super::{AnswerBody, BoxError};
+
+/// Pulls chunks from the control plane as the client takes them, and hands each on as soon as it is rewritten: nothing is
+/// gathered, no timer runs, and a slow client slows its own stream only.
+///
+/// # Cancel safety
+/// Dropping the body ends the request at the control plane.
+pub(super) struct RewrittenBody {
+    upstream: kube::client::Body,
+    rewriter: Rewriter,
+    ready: VecDeque<Bytes>,
+    scratch: Vec<Bytes>,
+    /// `Some` in a watch.
+    watch: Option<OpenWatch>,
+    ended: bool,
+}
+
+/// What a watch has that other answers do not.
+pub(super) struct OpenWatch {
+    drained: Pin<Box<dyn Future<Output = ()> + Send>>,
+    open: Gauge,
+}
+
+impl OpenWatch {
+    /// A watch that ends at the next frame boundary after `drain` became true, counted in `open` until then.
+    pub(super) fn new(mut drain: watch::Receiver<bool>, open: Gauge) -> Self {
+        open.inc();
+        let drained = Box::pin(async move {
+            // The sender is dropped only when everything ends.
+            let _ = drain.wait_for(|drain| *drain).await;
+        });
+        Self { drained, open }
+    }
+}
+
+impl Drop for OpenWatch {
+    fn drop(&mut self) {
+        self.open.dec();
+    }
+}
+
+impl RewrittenBody {
+    pub(super) fn new(upstream: kube::client::Body, rewriter: Rewriter, watch: Option<OpenWatch>) -> AnswerBody {
+        Self { upstream, rewriter, ready: VecDeque::new(), scratch: Vec::new(), watch, ended: false }.boxed_unsync()
+    }
+
+    /// A watch may be closed here without leaving half a frame (wire rule 1.20).
+    fn may_close(&self) -> bool {
+        self.watch.is_some() && self.rewriter.at_boundary()
+    }
+}
+
+impl Body for RewrittenBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        loop {
+            if let Some(chunk) = this.ready.pop_front() {
+                return Poll::Ready(Some(Ok(Frame::data(chunk))));
+            }
+            if this.ended {
+                return Poll::Ready(None);
+            }
+            if this.may_close()
+                && let Some(watch) = &mut this.watch
+                && watch.drained.as_mut().poll(cx).is_ready()
+            {
+                this.ended = true;
+                continue;
+            }
+            let rewritten = match ready!(Pin::new(&mut this.upstream).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(chunk) => this.rewriter.push(chunk, &mut this.scratch),
+                    Err(_trailers) => Ok(()),
+                },
+                // A client takes the end of a watch for what it is and resumes; half an answer of another kind must be seen
+                // to be broken.
+                Some(Err(_)) if this.may_close() => {
+                    this.ended = true;
+                    continue;
+                }
+                Some(Err(error)) => {
+                    this.ended = true;
+                    return Poll::Ready(Some(Err(error.into())));
+                }
+                None => {
+                    this.ended = true;
+                    this.rewriter.finish()
+                }
+            };
+            this.ready.extend(this.scratch.drain(..).filter(|chunk| !chunk.is_empty()));
+            if let Err(error) = rewritten {
+                tracing::warn!(%error, "an answer of the control plane was broken off");
+                this.ended = true;
+                this.ready.clear();
+                return Poll::Ready(Some(Err(error.into())));
+            }
+        }
+    }
+}

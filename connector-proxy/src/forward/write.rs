@@ -1,0 +1,276 @@
+//! Create, update, patch and delete.
+//!
+//! A write by name first reads the object: its labels say whether it is the one that is meant, and the write is tied to its
+//! UID (wire rule 8.7).
+
+use connector_core::address::{BodyType, PatchType};
+use connector_core::answer::Shape;
+use connector_core::body::{self, BodyError, Live, Target, Translated};
+use connector_core::status::Status;
+use http::{Response, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use rustls::crypto::SecureRandom;
+
+use super::answer::Sent;
+use super::read::ShapeOf;
+use super::{AnswerBody, Corridor, Passage, attributes};
+use crate::admission::Named;
+use crate::failure::Failure;
+
+/// The most bytes of a request's body. The front does not limit what it passes on (wire rule 1.26).
+const MAX_BODY: usize = 3 << 20;
+/// How often a generated name is tried (wire rule 8.5).
+const GENERATE_TRIES: usize = 8;
+/// How often a write is tried anew when its object was replaced by another of the same name in between.
+const REPLACED_TRIES: usize = 3;
+/// What kube-apiserver makes generated names of: no vowels and nothing that looks like another character
+/// (`apimachinery/pkg/util/rand`).
+const SUFFIX_ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+const SUFFIX_LENGTH: usize = 5;
+
+/// A write by name: what it is translated to depends on the object as it is stored now.
+enum Write {
+    Update(BodyType),
+    Patch(PatchType),
+    Delete(BodyType),
+}
+
+impl Corridor {
+    pub(super) async fn create(&self, passage: &Passage<'_>, body: Incoming) -> Result<Response<AnswerBody>, Failure> {
+        let negotiated = passage.negotiated()?;
+        let body_type = passage.body_type()?;
+        let raw = read(body).await?;
+        let target = self.target(passage);
+        let mut tries = 0;
+        loop {
+            let suffix = suffix()?;
+            let translated =
+                body::create(&target, &raw, body_type, &suffix).map_err(|error| refused(&target, &error))?;
+            let named = passage.named(&translated.name);
+            self.namespaces.admit(target.namespace, Some(named)).await.map_err(Failure::client)?;
+            let remote = self.remote(passage)?;
+            let name = translated.name.clone();
+            // Nobody else knows the suffix.
+            let generated = name.ends_with(&suffix);
+            let answer = self.send(passage, &remote, &negotiated.upstream_accept(), Some(translated.into())).await?;
+            tries += 1;
+            let generated = generated && answer.status() == StatusCode::CONFLICT;
+            if generated && tries < GENERATE_TRIES {
+                continue;
+            }
+            // The object's name is known now; its answer is about that one.
+            let mut request = passage.request.clone();
+            request.name = Some(name);
+            let created = Passage { request: &request, ..*passage };
+            let mut named = remote.clone();
+            named.name = request
+                .name
+                .as_deref()
+                .map(|name| self.scheme.remote_name(passage.offered.form, target.namespace, name));
+            if generated {
+                return Err(created.could_not_generate());
+            }
+            return self.single(&created, &named, answer, negotiated.shape(&remote, false)).await;
+        }
+    }
+
+    pub(super) async fn update(&self, passage: &Passage<'_>, body: Incoming) -> Result<Response<AnswerBody>, Failure> {
+        let write = Write::Update(passage.body_type()?);
+        self.write(passage, &write, body).await
+    }
+
+    pub(super) async fn patch(&self, passage: &Passage<'_>, body: Incoming) -> Result<Response<AnswerBody>, Failure> {
+        let content_type = passage.header(header::CONTENT_TYPE);
+        let write = Write::Patch(PatchType::parse(content_type).map_err(|error| Failure::client(error.status()))?);
+        self.write(passage, &write, body).await
+    }
+
+    pub(super) async fn delete(&self, passage: &Passage<'_>, body: Incoming) -> Result<Response<AnswerBody>, Failure> {
+        let write = Write::Delete(passage.body_type()?);
+        self.write(passage, &write, body).await
+    }
+
+    pub(super) async fn delete_collection(
+        &self,
+        passage: &Passage<'_>,
+        body: Incoming,
+    ) -> Result<Response<AnswerBody>, Failure> {
+        let negotiated = passage.negotiated()?;
+        let body_type = passage.body_type()?;
+        let raw = read(body).await?;
+        let target = self.target(passage);
+        let options = body::delete_options(&target, None, &raw, body_type, &passage.request.query)
+            .map_err(|error| refused(&target, &error))?;
+        // The origin selector is part of the remote request (wire rule 6.15).
+        let remote = self.remote(passage)?;
+        let sent = (!options.body.is_empty()).then(|| options.into());
+        let answer = self.send(passage, &remote, &negotiated.upstream_accept(), sent).await?;
+        self.stream(passage, answer, Shape::List, None).await
+    }
+
+    /// A write by name.
+    async fn write(
+        &self,
+        passage: &Passage<'_>,
+        write: &Write,
+        body: Incoming,
+    ) -> Result<Response<AnswerBody>, Failure> {
+        let negotiated = passage.negotiated()?;
+        let raw = read(body).await?;
+        let target = self.target(passage);
+        if !matches!(write, Write::Delete(_)) {
+            self.namespaces.admit(target.namespace, None).await.map_err(Failure::client)?;
+        }
+        let remote = self.remote(passage)?;
+        let mut live = self.live(passage).await?;
+        for _ in 1..REPLACED_TRIES {
+            let answer =
+                self.try_write(passage, write, &raw, live.as_ref(), &remote, &negotiated.upstream_accept()).await?;
+            // The write was tied to an object that may be gone: then the client, who knows nothing of the tie, must not see
+            // that it failed. Anything else that is refused is.
+            if !matches!(answer.status(), StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY) {
+                return self.single(passage, &remote, answer, negotiated.shape(&remote, false)).await;
+            }
+            let now = self.live(passage).await?;
+            let same = now.as_ref().map(|now| &now.uid) == live.as_ref().map(|live| &live.uid);
+            if same {
+                return self.single(passage, &remote, answer, negotiated.shape(&remote, false)).await;
+            }
+            live = now;
+        }
+        let answer =
+            self.try_write(passage, write, &raw, live.as_ref(), &remote, &negotiated.upstream_accept()).await?;
+        self.single(passage, &remote, answer, negotiated.shape(&remote, false)).await
+    }
+
+    async fn try_write(
+        &self,
+        passage: &Passage<'_>,
+        write: &Write,
+        raw: &[u8],
+        live: Option<&Live>,
+        remote: &connector_core::address::Remote,
+        accept: &str,
+    ) -> Result<Response<kube::client::Body>, Failure> {
+        let target = self.target(passage);
+        let present = || live.ok_or_else(|| passage.not_found());
+        let translated = match write {
+            Write::Update(body_type) => body::update(&target, present()?, raw, *body_type),
+            Write::Patch(PatchType::Json) => body::json_patch(&target, present()?, raw),
+            Write::Patch(PatchType::Merge) => body::merge_patch(&target, present()?, raw),
+            Write::Patch(PatchType::Apply) => {
+                if live.is_none() {
+                    self.admit_create_through_apply(passage).await?;
+                }
+                body::apply_patch(&target, live, raw)
+            }
+            Write::Delete(body_type) => {
+                body::delete_options(&target, Some(present()?), raw, *body_type, &passage.request.query)
+            }
+        };
+        let translated = translated.map_err(|error| refused(&target, &error))?;
+        self.send(passage, remote, accept, Some(translated.into())).await
+    }
+
+    /// The front authorized a patch; that it creates is known only here, and the control plane sees the connector's own
+    /// identity (wire rule 9.10).
+    async fn admit_create_through_apply(&self, passage: &Passage<'_>) -> Result<(), Failure> {
+        if passage.request.subresource.is_some() {
+            return Err(passage.not_found());
+        }
+        self.authorize(passage.user, &attributes(passage.request, "create")).await?;
+        let request = passage.request;
+        let named = passage.named(request.name.as_deref().unwrap_or_default());
+        let namespace = request.namespace.as_deref().unwrap_or_default();
+        self.namespaces.admit(namespace, Some(named)).await.map_err(Failure::client)
+    }
+
+    fn target<'a>(&'a self, passage: &Passage<'a>) -> Target<'a> {
+        let request = passage.request;
+        Target {
+            scheme: &self.scheme,
+            form: passage.offered.form,
+            group: &request.group,
+            version: &request.version,
+            resource: &request.resource,
+            kind: &passage.offered.kind,
+            namespace: request.namespace.as_deref().unwrap_or_default(),
+            name: request.name.as_deref(),
+            subresource: request.subresource.as_deref(),
+        }
+    }
+}
+
+impl<'a> Passage<'a> {
+    fn body_type(&self) -> Result<BodyType, Failure> {
+        BodyType::parse(self.header(header::CONTENT_TYPE)).map_err(|error| Failure::client(error.status()))
+    }
+
+    fn named<'n>(&self, name: &'n str) -> Named<'n>
+    where
+        'a: 'n,
+    {
+        Named { group: &self.request.group, resource: &self.request.resource, name }
+    }
+
+    /// Wire rule 8.5.
+    fn could_not_generate(&self) -> Failure {
+        let name = self.request.name.as_deref().unwrap_or_default();
+        let mut status = Status::already_exists(&self.request.group, &self.request.resource, name);
+        status.message.push_str(", the server was not able to generate a unique name for the object");
+        status.details.get_or_insert_default().retry_after_seconds = 1;
+        Failure::client(status)
+    }
+}
+
+/// A body that cannot be translated. The client is at fault.
+fn refused(target: &Target<'_>, error: &BodyError) -> Failure {
+    Failure::client(error.status(target))
+}
+
+impl From<Translated> for Sent {
+    fn from(translated: Translated) -> Self {
+        Self { body: translated.body, content_type: translated.content_type }
+    }
+}
+
+async fn read(body: Incoming) -> Result<Vec<u8>, Failure> {
+    match Limited::new(body, MAX_BODY).collect().await {
+        Ok(body) => Ok(body.to_bytes().into()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Failure::client(Status::too_large(MAX_BODY))),
+        Err(_) => Err(Failure::client(Status::bad_request("the request's body broke off"))),
+    }
+}
+
+/// A random suffix for a generated name.
+fn suffix() -> Result<String, Failure> {
+    let random: &dyn SecureRandom = rustls::crypto::aws_lc_rs::default_provider().secure_random;
+    let mut suffix = String::with_capacity(SUFFIX_LENGTH);
+    let mut bytes = [0; 16];
+    while suffix.len() < SUFFIX_LENGTH {
+        random.fill(&mut bytes).map_err(|_| Failure::connector(Status::internal("no randomness to be had")))?;
+        // Only bytes that spread evenly over the alphabet.
+        let even =
+            bytes.iter().filter(|byte| usize::from(**byte) < 256 / SUFFIX_ALPHABET.len() * SUFFIX_ALPHABET.len());
+        suffix.extend(
+            even.map(|byte| char::from(SUFFIX_ALPHABET[usize::from(*byte) % SUFFIX_ALPHABET.len()]))
+                .take(SUFFIX_LENGTH - suffix.len()),
+        );
+    }
+    Ok(suffix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suffixes_are_of_the_alphabet_and_differ() {
+        let suffixes: std::collections::BTreeSet<String> = (0..100).map(|_| suffix().unwrap()).collect();
+        assert!(suffixes.len() > 90, "27^5 suffixes, so a hundred hardly ever meet");
+        assert!(
+            suffixes.iter().all(|suffix| suffix.len() == 5 && suffix.bytes().all(|b| SUFFIX_ALPHABET.contains(&b)))
+        );
+    }
+}

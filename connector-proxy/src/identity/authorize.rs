@@ -1,0 +1,191 @@
+//! What a user may do, asked from the app cluster by SubjectAccessReview (wire rules 9.7, 9.11).
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::authorization::v1::{
+    NonResourceAttributes, ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
+};
+use kube::Api;
+use kube::api::PostParams;
+use quick_cache::sync::Cache;
+
+use super::{MASTERS, User};
+
+/// How long an answer holds (wire rule 9.7).
+const DECISION_LIFETIME: Duration = Duration::from_secs(10);
+/// How long a review may take, retries included (wire rule 9.7).
+const REVIEW_TIMEOUT: Duration = Duration::from_secs(10);
+const REVIEW_TRIES: u32 = 5;
+const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+/// How many answers are kept. Each is a key of some hundred bytes.
+const DECISIONS_KEPT: usize = 4096;
+
+/// What a request wants to do, in local terms.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Attributes {
+    Resource {
+        verb: &'static str,
+        group: String,
+        version: String,
+        resource: String,
+        subresource: String,
+        namespace: String,
+        name: String,
+    },
+    Path {
+        verb: &'static str,
+        path: String,
+    },
+}
+
+/// The app cluster's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    Allowed,
+    /// No, and why if the authorizer says so.
+    Denied(String),
+}
+
+/// Asks the app cluster, and remembers its answers for a while.
+pub(crate) struct Authorizer {
+    reviews: Api<SubjectAccessReview>,
+    decisions: Cache<(User, Attributes), (Instant, Decision)>,
+}
+
+impl Authorizer {
+    pub(crate) fn new(app_cluster: kube::Client) -> Self {
+        Self { reviews: Api::all(app_cluster), decisions: Cache::new(DECISIONS_KEPT) }
+    }
+
+    /// Whether `user` may do what `attributes` say. One review runs for the same question at a time, whoever asks.
+    ///
+    /// # Errors
+    /// The app cluster's API did not answer the review.
+    pub(crate) async fn decide(&self, user: &User, attributes: &Attributes) -> Result<Decision, kube::Error> {
+        if user.groups.iter().any(|group| group == MASTERS) {
+            return Ok(Decision::Allowed);
+        }
+        let key = (user.clone(), attributes.clone());
+        let fresh = |at: &Instant| at.elapsed() < DECISION_LIFETIME;
+        self.decisions.remove_if(&key, |(at, _)| !fresh(at));
+        let (_, decision) = self
+            .decisions
+            .get_or_insert_async(&key, async {
+                Ok::<_, kube::Error>((Instant::now(), self.review(user, attributes).await?))
+            })
+            .await?;
+        Ok(decision)
+    }
+
+    async fn review(&self, user: &User, attributes: &Attributes) -> Result<Decision, kube::Error> {
+        let review = SubjectAccessReview { spec: spec(user, attributes), ..SubjectAccessReview::default() };
+        let started = Instant::now();
+        let mut backoff = FIRST_BACKOFF;
+        let mut tries = 1;
+        let answer = loop {
+            match self.reviews.create(&PostParams::default(), &review).await {
+                Ok(answer) => break answer,
+                Err(kube::Error::Api(status)) if status.code < 500 && status.code != 429 => {
+                    return Err(kube::Error::Api(status));
+                }
+                Err(error) if tries == REVIEW_TRIES || started.elapsed() + backoff > REVIEW_TIMEOUT => {
+                    return Err(error);
+                }
+                Err(_) => {
+                    tokio::time::sleep(backoff).await;
+                    backoff = backoff * 3 / 2;
+                    tries += 1;
+                }
+            }
+        };
+        let status = answer.status.unwrap_or_default();
+        // No opinion is no (wire rule 9.7).
+        Ok(if status.allowed && status.denied != Some(true) {
+            Decision::Allowed
+        } else {
+            Decision::Denied(status.reason.unwrap_or_default())
+        })
+    }
+}
+
+fn spec(user: &User, attributes: &Attributes) -> SubjectAccessReviewSpec {
+    let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let (resource_attributes, non_resource_attributes) = match attributes {
+        Attributes::Resource { verb, group, version, resource, subresource, namespace, name } => (
+            Some(ResourceAttributes {
+                verb: some(verb),
+                group: some(group),
+                version: some(version),
+                resource: some(resource),
+                subresource: some(subresource),
+                namespace: some(namespace),
+                name: some(name),
+                ..ResourceAttributes::default()
+            }),
+            None,
+        ),
+        Attributes::Path { verb, path } => (None, Some(NonResourceAttributes { verb: some(verb), path: some(path) })),
+    };
+    SubjectAccessReviewSpec {
+        user: some(&user.name),
+        uid: some(&user.uid),
+        groups: Some(user.groups.clone()),
+        extra: Some(user.extra.clone()),
+        resource_attributes,
+        non_resource_attributes,
+    }
+}
+
+impl Attributes {
+    /// The text of a refusal, as the reference server words it; the object's own name is put in front by the status.
+    pub(crate) fn refusal(&self, user: &User, reason: &str) -> String {
+        let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+        match self {
+            Self::Resource { verb, group, resource, subresource, namespace, .. } => {
+                let resource =
+                    if subresource.is_empty() { resource.clone() } else { format!("{resource}/{subresource}") };
+                let place = if namespace.is_empty() {
+                    "at the cluster scope".to_owned()
+                } else {
+                    format!("in the namespace {namespace:?}")
+                };
+                format!(
+                    "User {:?} cannot {verb} resource {resource:?} in API group {group:?} {place}{because}",
+                    user.name
+                )
+            }
+            Self::Path { verb, path } => format!("User {:?} cannot {verb} path {path:?}{because}", user.name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusal_reads_like_the_reference_servers() {
+        let user =
+            User { name: "jane".into(), uid: String::new(), groups: vec![], extra: std::collections::BTreeMap::new() };
+        let mut attributes = Attributes::Resource {
+            verb: "get",
+            group: "k8s.starter.org".into(),
+            version: "v1alpha1".into(),
+            resource: "kubernetesclusters".into(),
+            subresource: String::new(),
+            namespace: "team".into(),
+            name: "a".into(),
+        };
+        assert_eq!(
+            attributes.refusal(&user, ""),
+            r#"User "jane" cannot get resource "kubernetesclusters" in API group "k8s.starter.org" in the namespace "team""#
+        );
+        if let Attributes::Resource { namespace, subresource, .. } = &mut attributes {
+            namespace.clear();
+            subresource.push_str("status");
+        }
+        assert!(attributes.refusal(&user, "no").ends_with(
+            r#"resource "kubernetesclusters/status" in API group "k8s.starter.org" at the cluster scope: no"#
+        ));
+    }
+}

@@ -1,0 +1,268 @@
+//! The whole connector: its parts made, joined and ended.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use connector_core::origin::{ClusterId, Hashed};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{ObjectMeta, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, ResourceExt};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+
+use crate::admission::Namespaces;
+use crate::catalog;
+use crate::config::{AppCluster, Config};
+use crate::forward::Corridor;
+use crate::identity::{Authorizer, TrustSource};
+use crate::registrar::Registrar;
+use crate::serve::{self, CertificateError, CertificateSource, Source};
+use crate::telemetry::{Metrics, serve_admin};
+use crate::upstream::{Chain, UnusableKubeconfig, Upstream};
+
+/// How long the start waits for the control plane before it goes on without.
+const START_PATIENCE: Duration = Duration::from_secs(5);
+/// How often the claim namespace is looked for while it is not there.
+const NAMESPACE_RETRY: Duration = Duration::from_secs(10);
+
+/// The connector cannot start, or cannot go on.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The app cluster's kubeconfig cannot be used. The configuration is at fault.
+    #[error("the app cluster's kubeconfig cannot be used")]
+    AppClusterKubeconfig(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The control plane's kubeconfig cannot be used. The configuration is at fault.
+    #[error(transparent)]
+    ControlPlaneKubeconfig(#[from] UnusableKubeconfig),
+    /// The app cluster's id cannot be read. Its API is away, or a right is missing.
+    #[error(
+        "cannot read namespace kube-system of the app cluster, whose UID is the cluster id: grant get on it, or give --cluster-id"
+    )]
+    ClusterId(#[source] kube::Error),
+    /// The UID of the app cluster's `kube-system` is missing or no cluster id.
+    #[error("namespace kube-system of the app cluster has no UID that can be a cluster id: give --cluster-id")]
+    NoClusterId,
+    /// There is no serving certificate.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The claim namespace does not exist in the control plane and may not be created by the connector.
+    #[error(
+        "namespace {namespace:?} does not exist in the control plane and the connector may not create it: \
+         create it (kubectl create namespace {namespace}), or grant create on namespaces"
+    )]
+    ClaimNamespace {
+        /// The claim namespace.
+        namespace: String,
+        /// What the control plane said.
+        source: kube::Error,
+    },
+    /// A part of the connector failed. The connector is at fault.
+    #[error("a part of the connector failed")]
+    Part(#[source] tokio::task::JoinError),
+}
+
+/// Serves the control plane's claim APIs in the app cluster until `shutdown` resolves, then drains.
+///
+/// It starts although the control plane is away, and needs the app cluster's API from the start. The process's default
+/// [`rustls::crypto::CryptoProvider`] must be installed.
+///
+/// # Errors
+/// See [`ServeError`]; each says what to do.
+///
+/// # Cancel safety
+/// Dropping the future stops everything at once, open requests included. Nothing is lost but those.
+pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+    let metrics = Arc::new(Metrics::new());
+    let app_cluster = app_cluster_client(&config.app_cluster).await?;
+    let upstream = Arc::new(Upstream::open(&config.control_plane_kubeconfig, metrics.clone()).await?);
+    let cluster = match config.cluster_id.clone() {
+        Some(id) => id,
+        None => cluster_id(&app_cluster).await?,
+    };
+    let scheme = Arc::new(Hashed { cluster, claim_namespace: config.claim_namespace.clone() });
+
+    let admin = listen(config.admin_listen).await?;
+    let listener = listen(config.listen).await?;
+    info!(
+        listen = %local(&listener),
+        admin = %local(&admin),
+        cluster_id = %scheme.cluster,
+        claim_namespace = scheme.claim_namespace,
+        "starting"
+    );
+
+    let mut parts = JoinSet::new();
+    parts.spawn(serve_admin(admin, metrics.clone()));
+
+    let namespace_known = claim_namespace(&upstream, &scheme.claim_namespace).await?;
+    if !namespace_known {
+        let (upstream, namespace) = (upstream.clone(), scheme.claim_namespace.clone());
+        parts.spawn(async move {
+            await_claim_namespace(&upstream, &namespace).await;
+            std::future::pending().await
+        });
+    }
+
+    let source = match &config.tls {
+        Some(files) => Source::Files(files.clone()),
+        None => Source::Generated {
+            secrets: Api::namespaced(app_cluster.clone(), &config.service.namespace),
+            service: config.service.clone(),
+        },
+    };
+    let certificate = CertificateSource::open(source).await?;
+    let serving = certificate.subscribe();
+    parts.spawn(certificate.keep_fresh());
+
+    let trust = Arc::new(TrustSource::new());
+    {
+        let (trust, app_cluster, metrics) = (trust.clone(), app_cluster.clone(), metrics.clone());
+        parts.spawn(async move { trust.follow(app_cluster, &metrics).await });
+    }
+    {
+        let upstream = upstream.clone();
+        parts.spawn(async move { upstream.follow_file().await });
+    }
+    let (publish, snapshots) = watch::channel(None);
+    parts.spawn(catalog::follow(upstream.clone(), publish, metrics.clone()));
+
+    let registrar = Registrar::new(app_cluster.clone(), config.service.clone(), metrics.clone());
+    let (namespaces, follow_namespaces) = Namespaces::follow(app_cluster.clone());
+    parts.spawn(follow_namespaces);
+
+    let (drain, draining) = watch::channel(false);
+    let corridor = Arc::new(Corridor {
+        scheme,
+        trust,
+        authorizer: Authorizer::new(app_cluster),
+        namespaces,
+        catalog: snapshots.clone(),
+        registered: registrar.registered(),
+        upstream,
+        metrics: metrics.clone(),
+        drain: draining.clone(),
+    });
+    // Registration makes the front call at once, so the listener comes first.
+    let mut server = tokio::spawn(serve::serve(listener, serving.clone(), corridor, draining, config.drain));
+    parts.spawn(registrar.run(snapshots, serving));
+
+    let failed = tokio::select! {
+        () = shutdown => None,
+        ended = parts.join_next() => ended.and_then(Result::err),
+        ended = &mut server => return ended.map_err(ServeError::Part),
+    };
+    metrics.set_ready(false);
+    drain.send_replace(true);
+    let drained = server.await;
+    match failed {
+        Some(part) => Err(ServeError::Part(part)),
+        None => drained.map_err(ServeError::Part),
+    }
+}
+
+async fn app_cluster_client(source: &AppCluster) -> Result<kube::Client, ServeError> {
+    let unusable = |error: Box<dyn std::error::Error + Send + Sync>| ServeError::AppClusterKubeconfig(error);
+    let config = match source {
+        // The service account's files win over a kubeconfig that happens to lie around.
+        AppCluster::Inferred => match kube::Config::incluster() {
+            Ok(config) => config,
+            Err(_) => kube::Config::infer().await.map_err(|error| unusable(error.into()))?,
+        },
+        AppCluster::Kubeconfig(path) => {
+            let kubeconfig = Kubeconfig::read_from(path).map_err(|error| unusable(error.into()))?;
+            let options = KubeConfigOptions::default();
+            kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| unusable(error.into()))?
+        }
+    };
+    kube::Client::try_from(config).map_err(|error| unusable(error.into()))
+}
+
+async fn cluster_id(app_cluster: &kube::Client) -> Result<ClusterId, ServeError> {
+    let namespaces = Api::<Namespace>::all(app_cluster.clone());
+    let kube_system = namespaces.get("kube-system").await.map_err(ServeError::ClusterId)?;
+    kube_system.uid().and_then(|uid| uid.parse().ok()).ok_or(ServeError::NoClusterId)
+}
+
+async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
+}
+
+fn local(listener: &TcpListener) -> String {
+    listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string())
+}
+
+/// Sees to it that the claim namespace exists; `false` where the control plane is away.
+async fn claim_namespace(upstream: &Upstream, namespace: &str) -> Result<bool, ServeError> {
+    let work = ensure_claim_namespace(upstream, namespace);
+    match tokio::time::timeout(START_PATIENCE, work).await {
+        Ok(Ok(())) => Ok(true),
+        Ok(Err(kube::Error::Api(status))) if status.code == 403 => {
+            Err(ServeError::ClaimNamespace { namespace: namespace.into(), source: kube::Error::Api(status) })
+        }
+        Ok(Err(kube::Error::Api(status))) => {
+            warn!(
+                code = status.code,
+                message = status.message,
+                "the control plane does not say whether the claim namespace exists"
+            );
+            Ok(false)
+        }
+        Ok(Err(error)) => {
+            upstream.observe(Some(&error));
+            Ok(false)
+        }
+        Err(_) => {
+            warn!("the control plane does not answer; starting without it");
+            Ok(false)
+        }
+    }
+}
+
+async fn await_claim_namespace(upstream: &Upstream, namespace: &str) {
+    let mut complained = false;
+    loop {
+        tokio::time::sleep(NAMESPACE_RETRY).await;
+        match ensure_claim_namespace(upstream, namespace).await {
+            Ok(()) => return,
+            Err(error @ kube::Error::Api(_)) if !complained => {
+                complained = true;
+                error!(error = %Chain(&error), namespace, "the claim namespace does not exist in the control plane and cannot be created: create it");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+async fn ensure_claim_namespace(upstream: &Upstream, name: &str) -> Result<(), kube::Error> {
+    let namespaces = Api::<Namespace>::all(upstream.client());
+    match namespaces.get_metadata_opt(name).await {
+        Ok(Some(_)) => return Ok(()),
+        Ok(None) => {}
+        // An account that may only work inside its namespace cannot tell whether it exists; requests will.
+        Err(kube::Error::Api(status)) if status.code == 403 => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+    let namespace = Namespace { metadata, ..Namespace::default() };
+    match namespaces.create(&PostParams::default(), &namespace).await {
+        Ok(_) => {
+            info!(namespace = name, "the claim namespace was created in the control plane");
+            Ok(())
+        }
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,357 @@
+//! The serving certificate: generated or brought by the user, renewed while the connector runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::{ObjectMeta, PostParams};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use thiserror::Error;
+use time::OffsetDateTime;
+use tokio::sync::watch;
+use tracing::{info, warn};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::config::{ServiceReference, TlsFiles};
+use crate::identity::AnyClientCertificate;
+use crate::upstream::Chain;
+
+/// How long a generated leaf lasts; it is renewed after two thirds.
+const LEAF_LIFETIME: time::Duration = time::Duration::days(90);
+/// How long a generated CA lasts.
+const CA_LIFETIME: time::Duration = time::Duration::days(3650);
+/// A CA with less than this left is followed by a new one; both are trusted from then on.
+const CA_RENEWAL: time::Duration = time::Duration::days(365);
+/// Certificates are valid from a while ago, for clocks that differ.
+const BACKDATED: time::Duration = time::Duration::hours(1);
+/// How often files, and the Secret that replicas share, are looked at.
+const CHECK_INTERVAL: Duration = Duration::from_secs(10);
+
+const CERTIFICATE_KEY: &str = "tls.crt";
+const PRIVATE_KEY_KEY: &str = "tls.key";
+const BUNDLE_KEY: &str = "ca.crt";
+
+/// A serving certificate in force.
+pub(crate) struct Serving {
+    pub(crate) tls: Arc<ServerConfig>,
+    /// What the front verifies it by, in PEM: the APIServices' `caBundle`. `None` where the front's system roots do.
+    pub(crate) ca_bundle: Option<String>,
+}
+
+/// There is no certificate to serve with.
+#[derive(Debug, Error)]
+pub enum CertificateError {
+    /// A file that the user brought cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: String,
+        /// What reading it failed with.
+        source: std::io::Error,
+    },
+    /// The certificate and key cannot be used: they do not parse, or do not belong together.
+    #[error("the certificate and key cannot be used: {0}")]
+    Unusable(String),
+    /// The Secret that replicas share the CA through cannot be read or written.
+    #[error(
+        "cannot share the serving CA through Secret {namespace}/{name}: grant get, create and update on it, or bring a \
+         certificate with --tls-cert-file and --tls-key-file"
+    )]
+    Secret {
+        /// The Secret's namespace.
+        namespace: String,
+        /// The Secret's name.
+        name: String,
+        /// What the app cluster's API said.
+        source: Box<kube::Error>,
+    },
+}
+
+/// Where the serving certificate comes from.
+pub(crate) enum Source {
+    Files(TlsFiles),
+    Generated { secrets: Api<Secret>, service: ServiceReference },
+}
+
+/// The serving certificate, kept fresh.
+pub(crate) struct CertificateSource {
+    source: Source,
+    current: watch::Sender<Arc<Serving>>,
+    /// What `current` was made of, so that it is made anew only when that changes.
+    made_of: Made,
+}
+
+#[derive(PartialEq)]
+enum Made {
+    Files(Vec<Vec<u8>>),
+    Generated { authority: Authority, renew_at: OffsetDateTime },
+}
+
+impl CertificateSource {
+    /// Reads or generates the first certificate.
+    pub(crate) async fn open(source: Source) -> Result<Self, CertificateError> {
+        let (made_of, serving) = source.make().await?;
+        Ok(Self { source, current: watch::Sender::new(Arc::new(serving)), made_of })
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<Serving>> {
+        self.current.subscribe()
+    }
+
+    /// Renews what expires and takes what changed. What cannot be used is reported, and the former certificate stays in
+    /// force. Never returns.
+    pub(crate) async fn keep_fresh(mut self) {
+        let mut complained = false;
+        loop {
+            tokio::time::sleep(CHECK_INTERVAL).await;
+            match self.refresh().await {
+                Ok(()) => complained = false,
+                Err(error) if !complained => {
+                    complained = true;
+                    warn!(error = %Chain(&error), "the former serving certificate stays in force");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    async fn refresh(&mut self) -> Result<(), CertificateError> {
+        if !self.source.changed(&self.made_of).await? {
+            return Ok(());
+        }
+        let (made_of, serving) = self.source.make().await?;
+        self.made_of = made_of;
+        self.current.send_replace(Arc::new(serving));
+        info!("the serving certificate was renewed");
+        Ok(())
+    }
+}
+
+impl Source {
+    async fn changed(&self, made_of: &Made) -> Result<bool, CertificateError> {
+        Ok(match (self, made_of) {
+            (Self::Files(files), Made::Files(contents)) => read_files(files)? != *contents,
+            (Self::Generated { secrets, service }, Made::Generated { authority, renew_at }) => {
+                OffsetDateTime::now_utc() >= *renew_at || shared_authority(secrets, service).await? != *authority
+            }
+            _ => true,
+        })
+    }
+
+    async fn make(&self) -> Result<(Made, Serving), CertificateError> {
+        match self {
+            Self::Files(files) => {
+                let contents = read_files(files)?;
+                let [certificate, key, ca @ ..] = &*contents else { unreachable!("two files are always read") };
+                let tls = server_config(certificate, key)?;
+                let ca_bundle = ca.first().map(|pem| String::from_utf8_lossy(pem).into_owned());
+                if ca_bundle.is_none() {
+                    warn!("no --tls-ca-file: the app cluster's kube-apiserver must trust the certificate by itself");
+                }
+                Ok((Made::Files(contents), Serving { tls, ca_bundle }))
+            }
+            Self::Generated { secrets, service } => {
+                let authority = shared_authority(secrets, service).await?;
+                let (certificate, key) = authority.issue(service).map_err(unusable)?;
+                let tls = server_config(certificate.as_bytes(), key.as_bytes())?;
+                let renew_at = OffsetDateTime::now_utc() + LEAF_LIFETIME * 2 / 3;
+                let ca_bundle = Some(authority.bundle.clone());
+                Ok((Made::Generated { authority, renew_at }, Serving { tls, ca_bundle }))
+            }
+        }
+    }
+}
+
+fn unusable(error: impl std::fmt::Display) -> CertificateError {
+    CertificateError::Unusable(error.to_string())
+}
+
+fn read_files(files: &TlsFiles) -> Result<Vec<Vec<u8>>, CertificateError> {
+    [Some(&files.certificate), Some(&files.key), files.ca.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(|path| {
+            std::fs::read(path).map_err(|source| CertificateError::Read { path: path.display().to_string(), source })
+        })
+        .collect()
+}
+
+fn server_config(certificate: &[u8], key: &[u8]) -> Result<Arc<ServerConfig>, CertificateError> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate).collect::<Result<_, _>>().map_err(unusable)?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(unusable)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(unusable)?
+        .with_client_cert_verifier(Arc::new(AnyClientCertificate(provider)))
+        .with_single_cert(chain, key)
+        .map_err(unusable)?;
+    // The front takes h2 where it can and needs http/1.1 for upgrades (wire rules 1.12, 1.16).
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// A CA of ours, in PEM.
+#[derive(Clone, PartialEq)]
+struct Authority {
+    certificate: String,
+    key: String,
+    /// The certificate, and the one before it while leaves of that may still be served by a replica.
+    bundle: String,
+}
+
+impl Authority {
+    fn generate(former: Option<&Self>) -> Result<Self, rcgen::Error> {
+        let key = KeyPair::generate()?;
+        let mut params = authority_params();
+        let now = OffsetDateTime::now_utc();
+        (params.not_before, params.not_after) = (now - BACKDATED, now + CA_LIFETIME);
+        let certificate = params.self_signed(&key)?.pem();
+        let bundle =
+            former.map_or_else(|| certificate.clone(), |former| format!("{certificate}{}", former.certificate));
+        Ok(Self { certificate, key: key.serialize_pem(), bundle })
+    }
+
+    fn from_secret(secret: &Secret) -> Option<Self> {
+        let text = |key: &str| String::from_utf8(secret.data.as_ref()?.get(key)?.0.clone()).ok();
+        let (certificate, key) = (text(CERTIFICATE_KEY)?, text(PRIVATE_KEY_KEY)?);
+        KeyPair::from_pem(&key).ok()?;
+        let bundle = text(BUNDLE_KEY).unwrap_or_else(|| certificate.clone());
+        Some(Self { certificate, key, bundle })
+    }
+
+    fn to_data(&self) -> BTreeMap<String, ByteString> {
+        let pairs = [(CERTIFICATE_KEY, &self.certificate), (PRIVATE_KEY_KEY, &self.key), (BUNDLE_KEY, &self.bundle)];
+        pairs.into_iter().map(|(key, pem)| (key.to_owned(), ByteString(pem.clone().into_bytes()))).collect()
+    }
+
+    fn expires(&self) -> Option<OffsetDateTime> {
+        let der = CertificateDer::from_pem_slice(self.certificate.as_bytes()).ok()?;
+        let (_, certificate) = X509Certificate::from_der(&der).ok()?;
+        OffsetDateTime::from_unix_timestamp(certificate.validity().not_after.timestamp()).ok()
+    }
+
+    fn is_due(&self) -> bool {
+        self.expires().is_none_or(|expires| expires < OffsetDateTime::now_utc() + CA_RENEWAL)
+    }
+
+    /// A leaf for the names by which `service` is called, with its key, in PEM.
+    fn issue(&self, service: &ServiceReference) -> Result<(String, String), rcgen::Error> {
+        let host = service.host();
+        let names = [host.clone(), format!("{host}.cluster.local"), format!("{}.{}", service.name, service.namespace)];
+        let mut params = CertificateParams::new(names)?;
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, host);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        let now = OffsetDateTime::now_utc();
+        (params.not_before, params.not_after) = (now - BACKDATED, now + LEAF_LIFETIME);
+        let key = KeyPair::generate()?;
+        let issuer = Issuer::new(authority_params(), KeyPair::from_pem(&self.key)?);
+        Ok((params.signed_by(&key, &issuer)?.pem(), key.serialize_pem()))
+    }
+}
+
+/// What every CA of ours has in common: an issuer needs to know no more of the stored certificate than this.
+fn authority_params() -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "control-plane-connector serving CA");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+/// The CA that all replicas share: read from its Secret, made where it is missing, unusable or near its end.
+async fn shared_authority(secrets: &Api<Secret>, service: &ServiceReference) -> Result<Authority, CertificateError> {
+    let name = format!("{}-serving-ca", service.name);
+    let failed = |source: kube::Error| CertificateError::Secret {
+        namespace: service.namespace.clone(),
+        name: name.clone(),
+        source: Box::new(source),
+    };
+    loop {
+        let stored = secrets.get_opt(&name).await.map_err(failed)?;
+        let authority = stored.as_ref().and_then(Authority::from_secret);
+        if let Some(authority) = authority.as_ref().filter(|authority| !authority.is_due()) {
+            return Ok(authority.clone());
+        }
+        let next = Authority::generate(authority.as_ref()).map_err(unusable)?;
+        let written = match stored {
+            Some(mut secret) => {
+                secret.data = Some(next.to_data());
+                secrets.replace(&name, &PostParams::default(), &secret).await
+            }
+            None => {
+                let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
+                let type_ = Some("kubernetes.io/tls".to_owned());
+                let secret = Secret { metadata, type_, data: Some(next.to_data()), ..Secret::default() };
+                secrets.create(&PostParams::default(), &secret).await
+            }
+        };
+        match written {
+            Ok(_) => return Ok(next),
+            // Another replica was faster: take what it wrote.
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::RootCertStore;
+    use rustls::client::WebPkiServerVerifier;
+    use rustls::client::danger::ServerCertVerifier;
+    use rustls::pki_types::{ServerName, UnixTime};
+
+    use super::*;
+
+    fn verifies(bundle: &str, leaf: &str, host: &str) -> bool {
+        let mut roots = RootCertStore::empty();
+        for ca in CertificateDer::pem_slice_iter(bundle.as_bytes()) {
+            roots.add(ca.unwrap()).unwrap();
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let leaf = CertificateDer::from_pem_slice(leaf.as_bytes()).unwrap();
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        verifier.verify_server_cert(&leaf, &[], &name, &[], UnixTime::now()).is_ok()
+    }
+
+    /// Wire rule 1.10, and a CA's renewal: leaves of both are trusted by the new bundle.
+    #[test]
+    fn leaves_verify_by_the_bundle_across_a_renewal() {
+        let service: ServiceReference = "kube-system/connector".parse().unwrap();
+        let former = Authority::generate(None).unwrap();
+        let (old_leaf, _) = former.issue(&service).unwrap();
+        assert!(verifies(&former.bundle, &old_leaf, "connector.kube-system.svc"));
+        assert!(!verifies(&former.bundle, &old_leaf, "other.kube-system.svc"));
+        let next = Authority::generate(Some(&former)).unwrap();
+        let (new_leaf, key) = next.issue(&service).unwrap();
+        assert!(verifies(&next.bundle, &old_leaf, "connector.kube-system.svc"));
+        assert!(verifies(&next.bundle, &new_leaf, "connector.kube-system.svc"));
+        assert!(!verifies(&former.bundle, &new_leaf, "connector.kube-system.svc"));
+        assert!(server_config(new_leaf.as_bytes(), key.as_bytes()).is_ok());
+        assert!(server_config(old_leaf.as_bytes(), key.as_bytes()).is_err(), "a key of another certificate");
+    }
+
+    #[test]
+    fn an_authority_survives_its_secret() {
+        let authority = Authority::generate(None).unwrap();
+        assert!(!authority.is_due());
+        let secret = Secret { data: Some(authority.to_data()), ..Secret::default() };
+        assert!(Authority::from_secret(&secret).is_some_and(|read| read == authority));
+        assert!(Authority::from_secret(&Secret::default()).is_none());
+    }
+}

@@ -1,0 +1,139 @@
+//! Accepts the front's connections and serves requests on them, until told to drain.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+use tracing::debug;
+
+use super::certificate::Serving;
+use crate::identity::PeerCertificate;
+
+/// Streams on one connection. The front sends everything over few connections, every watch of the cluster included (wire
+/// rule 1.13), and what an idle stream costs is counted in kilobytes.
+const MAX_STREAMS: u32 = 10_000;
+/// Bytes of headers: a user of many groups brings a line for each (wire rule 11.2).
+const MAX_HEADER_BYTES: u32 = 1 << 20;
+/// Header lines on HTTP/1.1, for the same reason.
+const MAX_HEADERS: usize = 4096;
+/// From the TCP connection to the end of the TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection without a frame for this long is asked whether it lives.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// How long the answer to that may take.
+const PING_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Answers requests.
+pub(crate) trait Handler: Send + Sync + 'static {
+    /// The body of its answers.
+    type Body: http_body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static;
+
+    /// Answers one request that came in on a connection on which `peer` was shown.
+    fn handle(
+        self: Arc<Self>,
+        peer: Arc<PeerCertificate>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
+}
+
+/// Serves connections until `drain` becomes true; then takes no more, tells the open ones to finish (GOAWAY on HTTP/2, wire
+/// rule 1.15), and waits up to `deadline` for them.
+pub(crate) async fn serve<H: Handler>(
+    listener: TcpListener,
+    serving: watch::Receiver<Arc<Serving>>,
+    handler: Arc<H>,
+    mut drain: watch::Receiver<bool>,
+    deadline: Duration,
+) {
+    let open = GracefulShutdown::new();
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    pause_if_exhausted(&error).await;
+                    continue;
+                }
+            },
+            () = drained(&mut drain) => break,
+        };
+        let tls = TlsAcceptor::from(serving.borrow().tls.clone());
+        let (handler, watcher) = (handler.clone(), open.watcher());
+        tokio::spawn(async move {
+            let Some(stream) = handshake(tls, stream).await else { return };
+            let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+            let peer = Arc::new(PeerCertificate::new(chain.iter().map(|der| der.clone().into_owned()).collect()));
+            let service = service_fn(move |request| {
+                let answer = handler.clone().handle(peer.clone(), request);
+                async move { Ok::<_, Infallible>(answer.await) }
+            });
+            let server = server();
+            let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+            if let Err(error) = watcher.watch(connection).await {
+                debug!(%error, "a connection ended in error");
+            }
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(deadline, open.shutdown()).await.is_err() {
+        tracing::warn!("requests were still open at the end of the drain deadline; they are cut off");
+    }
+}
+
+async fn drained(drain: &mut watch::Receiver<bool>) {
+    // The sender is dropped only when everything ends.
+    let _ = drain.wait_for(|drain| *drain).await;
+}
+
+fn server() -> auto::Builder<TokioExecutor> {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PING_INTERVAL)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEADER_BYTES as usize);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEADER_BYTES)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    server
+}
+
+async fn handshake(tls: TlsAcceptor, stream: TcpStream) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
+    // A watch event is small and must leave at once.
+    let _ = stream.set_nodelay(true);
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            debug!(%error, "a TLS handshake failed");
+            None
+        }
+        Err(_) => {
+            debug!("a TLS handshake took too long");
+            None
+        }
+    }
+}
+
+/// Without file descriptors `accept` fails at once, over and over: wait until others have ended.
+async fn pause_if_exhausted(error: &io::Error) {
+    if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+        tracing::warn!(%error, "cannot accept connections");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}

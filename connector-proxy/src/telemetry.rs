@@ -1,0 +1,166 @@
+//! What the connector tells about itself: metrics, and the health that Kubernetes asks for.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+use tokio::net::TcpListener;
+
+/// Labels of a finished request.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct RequestLabels {
+    pub(crate) verb: &'static str,
+    pub(crate) group: String,
+    pub(crate) resource: String,
+    pub(crate) code: u16,
+}
+
+/// Labels of an API that is registered, or in the way of being so.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct ApiLabels {
+    pub(crate) group: String,
+    pub(crate) version: String,
+}
+
+/// Every metric that the connector exposes.
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) requests: Family<RequestLabels, Counter>,
+    pub(crate) request_seconds: Histogram,
+    pub(crate) open_watches: Gauge,
+    pub(crate) control_plane_reachable: Gauge,
+    pub(crate) offered_apis: Gauge,
+    pub(crate) api_conflicts: Family<ApiLabels, Gauge>,
+    pub(crate) api_writes: Counter,
+    ready: AtomicBool,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("connector");
+        let requests = Family::default();
+        registry.register("requests", "Requests of the app cluster, by verb, API and answer", requests.clone());
+        let request_seconds = Histogram::new(exponential_buckets(0.001, 2.0, 16));
+        registry.register_with_unit(
+            "request_duration",
+            "From a request's arrival to its answer's headers; watches included",
+            Unit::Seconds,
+            request_seconds.clone(),
+        );
+        let open_watches = Gauge::default();
+        registry.register("open_watches", "Watches that are open now", open_watches.clone());
+        let control_plane_reachable = Gauge::default();
+        registry.register(
+            "control_plane_reachable",
+            "1 if the last request to the control plane was answered, else 0",
+            control_plane_reachable.clone(),
+        );
+        let offered_apis = Gauge::default();
+        registry.register("offered_apis", "Resources that the control plane offers", offered_apis.clone());
+        let api_conflicts = Family::default();
+        registry.register(
+            "api_conflicts",
+            "1 for a group and version that is not registered because the app cluster has it already",
+            api_conflicts.clone(),
+        );
+        let api_writes = Counter::default();
+        registry.register("apiservice_writes", "APIService objects created, changed or deleted", api_writes.clone());
+        Self {
+            registry,
+            requests,
+            request_seconds,
+            open_watches,
+            control_plane_reachable,
+            offered_apis,
+            api_conflicts,
+            api_writes,
+            ready: AtomicBool::new(false),
+        }
+    }
+
+    /// Says whether traffic may be sent here. It never depends on the control plane: an outage must not take the API
+    /// groups of the app cluster down (wire rule 2.4).
+    pub(crate) fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+        if method != Method::GET && method != Method::HEAD {
+            return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n");
+        }
+        match path {
+            "/livez" => text(StatusCode::OK, "ok\n"),
+            "/readyz" if self.ready.load(Ordering::Relaxed) => text(StatusCode::OK, "ok\n"),
+            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready: starting, or shutting down\n"),
+            "/metrics" => {
+                let mut page = String::new();
+                match prometheus_client::encoding::text::encode(&mut page, &self.registry) {
+                    Ok(()) => {
+                        let mut answer = text(StatusCode::OK, page);
+                        let format = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+                        answer.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(format));
+                        answer
+                    }
+                    Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+                }
+            }
+            _ => text(StatusCode::NOT_FOUND, "see /livez, /readyz and /metrics\n"),
+        }
+    }
+}
+
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    let plain = header::HeaderValue::from_static("text/plain; charset=utf-8");
+    answer.headers_mut().insert(header::CONTENT_TYPE, plain);
+    answer
+}
+
+/// Serves health and metrics on `listener` until dropped.
+pub(crate) async fn serve_admin(listener: TcpListener, metrics: Arc<Metrics>) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of file descriptors, most likely: give others time to end.
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            continue;
+        };
+        let metrics = metrics.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request: Request<Incoming>| {
+                let answer = metrics.answer(request.method(), request.uri().path());
+                async move { Ok::<_, Infallible>(answer) }
+            });
+            // A broken connection is the asker's own affair.
+            let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_and_metrics() {
+        let metrics = Metrics::new();
+        let status = |path: &str| metrics.answer(&Method::GET, path).status().as_u16();
+        assert_eq!((status("/livez"), status("/readyz"), status("/metrics"), status("/")), (200, 503, 200, 404));
+        metrics.set_ready(true);
+        assert_eq!(metrics.answer(&Method::GET, "/readyz").status(), 200);
+        assert_eq!(metrics.answer(&Method::POST, "/readyz").status(), 405);
+    }
+}

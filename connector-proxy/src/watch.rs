@@ -1,0 +1,21 @@
+//! The connector's own watches, of both clusters.
+
+use std::time::Duration;
+
+use backon::ExponentialBuilder;
+use futures::Stream;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{Event, ExponentialBackoff, Result};
+
+/// The longest pause between two tries of a watch that fails: how late the return of a cluster is noticed at the worst.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The same events; after an error the next try waits, longer each time up to [`LONGEST_PAUSE`].
+pub(crate) fn with_backoff<K>(events: impl Stream<Item = Result<Event<K>>>) -> impl Stream<Item = Result<Event<K>>> {
+    let pauses = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(250))
+        .with_max_delay(LONGEST_PAUSE)
+        .without_max_times()
+        .with_jitter();
+    events.backoff(ExponentialBackoff::from(pauses))
+}
