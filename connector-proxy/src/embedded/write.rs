@@ -119,6 +119,10 @@ impl Write<'_> {
     }
 
     fn answer(&self, code: StatusCode, object: &Shared, warnings: &[String]) -> Answer {
+        if self.target.subresource.as_deref() == Some("scale") {
+            let scale = scale::of(self.kind, object.value())?;
+            return Ok(respond(code, object::to_json(&scale), self.params, self.parts));
+        }
         let form = Form::negotiate(&self.parts.headers, false)?;
         let json = Renderer::new(self.kind, form, self.params.get("includeObject"))?.one(object);
         let mut response = respond(code, json, self.params, self.parts);
