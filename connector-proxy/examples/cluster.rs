@@ -8,9 +8,8 @@ use connector_proxy::embedded::{Cluster, Options, example};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let manifests = vec![example::DEFINITION.to_owned(), example::CLAIM.to_owned()];
-    let mut options = Options { crossplane: true, aggregation: true, ..Options::default() };
-    options.manifests = manifests[..1].to_vec();
+    let manifests = vec![example::DEFINITION.to_owned()];
+    let options = Options { crossplane: true, manifests, ..Options::default() };
     let cluster = Cluster::start(options).await?;
     #[expect(clippy::print_stdout, reason = "the kubeconfig is what this prints")]
     {

@@ -9,13 +9,16 @@ use super::{object, schema};
 
 const MAX_LABEL: usize = 63;
 
-/// Prunes, fills in and checks an object; the paths of the fields that were unknown.
-pub(super) fn admit(kind: &Kind, object: &mut Value, creation: bool) -> Result<Vec<String>, Status> {
-    let mut unknown = Vec::new();
-    if let Some(schema) = kind.schema.as_deref().filter(|_| kind.custom) {
-        unknown = schema::prune(object, schema);
-        schema::default(object, schema);
-    }
+/// Prunes and fills in an object by its schema; the paths of the fields that were unknown.
+pub(super) fn shape(kind: &Kind, object: &mut Value) -> Vec<String> {
+    let Some(schema) = kind.schema.as_deref() else { return Vec::new() };
+    let unknown = schema::prune(object, schema);
+    schema::default(object, schema);
+    unknown
+}
+
+/// Checks an object, and fills in what built-in kinds have.
+pub(super) fn check(kind: &Kind, object: &mut Value, creation: bool) -> Result<(), Status> {
     let mut causes = metadata_causes(kind, object);
     if let Some(schema) = kind.schema.as_deref() {
         causes.extend(schema::validate(object, schema));
@@ -23,11 +26,7 @@ pub(super) fn admit(kind: &Kind, object: &mut Value, creation: bool) -> Result<V
     if !kind.custom {
         built_in(kind, object, creation, &mut causes);
     }
-    if causes.is_empty() {
-        Ok(unknown)
-    } else {
-        Err(Status::invalid(&kind.group, &kind.kind, object::name(object), causes))
-    }
+    if causes.is_empty() { Ok(()) } else { Err(Status::invalid(&kind.group, &kind.kind, object::name(object), causes)) }
 }
 
 fn invalid(field: &str, value: &str, message: &str) -> Cause {

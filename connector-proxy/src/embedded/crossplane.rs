@@ -92,8 +92,7 @@ impl Crossplane {
             let (group, version) = (object::text_at(definition, "/spec/group"), version.unwrap_or_default());
             json!({"apiVersion": format!("{group}/{}", version.as_str().unwrap_or_default()), "kind": kind})
         };
-        let mut controllers =
-            json!({"compositeResourceType": version(object::text_at(definition, "/spec/names/kind"))});
+        let mut controllers = json!({"compositeResourceType": version(object::text_at(definition, "/spec/names/kind"))});
         self.api.install(&render::composite(definition), MANAGER)?;
         if let Some(claim) = render::claim(definition) {
             self.api.install(&claim, MANAGER)?;
@@ -163,18 +162,20 @@ impl Crossplane {
                 status.insert("connectionDetails".into(), json!({"lastPublishedTime": object::now()}));
             }
         }
-        let generation = object::metadata(now.value()).get("generation").cloned().unwrap_or_default();
+        self.set_conditions(&place, now.value(), status)
+    }
+
+    /// Tells that an object is synced and ready, beside other members of its status.
+    fn set_conditions(&self, place: &Place<'_>, object: &Value, mut status: Map<String, Value>) -> Result<(), Status> {
+        let generation = object::metadata(object).get("generation").cloned().unwrap_or_default();
         let condition = |kind: &str, reason: &str| {
             json!({
                 "type": kind, "status": "True", "reason": reason, "observedGeneration": generation,
                 "lastTransitionTime": object::now()
             })
         };
-        status.insert(
-            "conditions".into(),
-            json!([condition("Synced", "ReconcileSuccess"), condition("Ready", "Available")]),
-        );
-        self.api.patch(&place, Some("status"), MERGE, MANAGER, &json!({"status": status})).map(drop)
+        status.insert("conditions".into(), json!([condition("Synced", "ReconcileSuccess"), condition("Ready", "Available")]));
+        self.api.patch(place, Some("status"), MERGE, MANAGER, &json!({"status": status})).map(drop)
     }
 
     /// Makes the composite resource that the claim refers to.
@@ -184,22 +185,21 @@ impl Crossplane {
         spec.insert("claimRef".into(), json!({
             "apiVersion": claim["apiVersion"], "kind": place.kind.kind, "namespace": place.namespace, "name": place.name
         }));
-        self.api
-            .install(
-                &json!({
-                    "apiVersion": claim["apiVersion"], "kind": offer.composite_kind,
-                    "metadata": {
-                        "name": object::text_at(claim, "/spec/resourceRef/name"),
-                        "labels": {
-                            "crossplane.io/claim-name": place.name, "crossplane.io/claim-namespace": place.namespace,
-                            "crossplane.io/composite": object::text_at(claim, "/spec/resourceRef/name")
-                        }
-                    },
-                    "spec": spec
-                }),
-                MANAGER,
-            )
-            .map(drop)
+        let name = object::text_at(claim, "/spec/resourceRef/name");
+        let composite = self.api.install(
+            &json!({
+                "apiVersion": claim["apiVersion"], "kind": offer.composite_kind,
+                "metadata": {"name": name, "labels": {
+                    "crossplane.io/claim-name": place.name, "crossplane.io/claim-namespace": place.namespace,
+                    "crossplane.io/composite": name
+                }},
+                "spec": spec
+            }),
+            MANAGER,
+        )?;
+        let kind = self.api.kinds().of_object(composite.value()).ok_or_else(Status::no_such_path)?;
+        let place = Place { kind: &kind, namespace: "", name };
+        self.set_conditions(&place, composite.value(), Map::new())
     }
 
     /// Writes the connection Secret, if the claim asks for one; whether it did.

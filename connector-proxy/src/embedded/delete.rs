@@ -14,6 +14,7 @@ use super::render::{ListMeta, Renderer};
 use super::request::{Params, Target};
 use super::selector::Selector;
 use super::store::{Decision, Key, Outcome, Shared};
+use super::write;
 
 /// The options of a deletion: from the body where there is one, else from the query (wire rule 8.14).
 #[derive(Clone, Debug, Default)]
@@ -25,13 +26,12 @@ pub(super) struct DeleteOptions {
 }
 
 impl DeleteOptions {
-    pub(super) fn read(params: &Params, body: &[u8]) -> Result<Self, Status> {
+    pub(super) fn read(params: &Params, parts: &Parts, body: &[u8]) -> Result<Self, Status> {
         if body.iter().all(u8::is_ascii_whitespace) {
             let orphan = params.get("propagationPolicy") == "Orphan" || params.is_true("orphanDependents");
             return Ok(Self { dry_run: params.dry_run(), orphan, ..Self::default() });
         }
-        let body: Value = serde_json::from_slice(body)
-            .map_err(|error| Status::bad_request(format!("unable to decode delete options: {error}")))?;
+        let body = write::parse(parts, body)?;
         let text = |pointer: &str| object::text_at(&body, pointer).to_owned();
         Ok(Self {
             uid: text("/preconditions/uid"),
@@ -110,7 +110,7 @@ impl Api {
 /// DELETE of one object (wire rule 7.17).
 pub(super) fn delete(api: &Api, kind: &Kind, target: &Target, params: &Params, parts: &Parts, body: &[u8]) -> Answer {
     let name = target.name.as_deref().unwrap_or_default();
-    let options = DeleteOptions::read(params, body)?;
+    let options = DeleteOptions::read(params, parts, body)?;
     if kind.plural == "namespaces" && matches!(name, "default" | "kube-system" | "kube-public" | "kube-node-lease") {
         return Err(Status::forbidden("", "namespaces", name, "this namespace may not be deleted"));
     }
@@ -143,7 +143,7 @@ pub(super) fn collection(
     let selector = Selector::parse(kind, params.get("labelSelector"), params.get("fieldSelector"));
     let selector = selector.map_err(Status::bad_request)?;
     let mut renderer = Renderer::new(kind, Form::negotiate(&parts.headers, true)?, params.get("includeObject"))?;
-    let options = DeleteOptions::read(params, body)?;
+    let options = DeleteOptions::read(params, parts, body)?;
     let Ok(snapshot) = api.store.list(&kind.resource, &target.namespace, None) else {
         return Err(Status::internal("the present state cannot be expired"));
     };

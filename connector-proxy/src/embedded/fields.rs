@@ -102,7 +102,18 @@ impl Fields {
         self.children.retain(|_, child| !child.is_empty());
     }
 
-    /// Calls back with the path of every leaf that both sets hold.
+    /// Takes away the very fields that the other set holds, and not what is below them.
+    fn subtract_only(&mut self, other: &Self) {
+        self.own &= !other.own;
+        for (name, child) in &other.children {
+            if let Some(mine) = self.children.get_mut(name) {
+                mine.subtract_only(child);
+            }
+        }
+        self.children.retain(|_, child| !child.is_empty());
+    }
+
+    /// Finds the paths of the leaves that both sets hold.
     fn common(&self, other: &Self, path: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
         if self.own && other.own && (self.children.is_empty() || other.children.is_empty()) {
             found.push(path.clone());
@@ -307,8 +318,8 @@ pub(crate) fn apply(live: Option<&Value>, config: &Value, writer: &Writer<'_>, f
         return Err(conflicts(causes));
     }
     let mut given_up = all[at].fields.clone();
-    given_up.subtract(&wanted);
-    all.iter().enumerate().filter(|(index, _)| *index != at).for_each(|(_, entry)| given_up.subtract(&entry.fields));
+    given_up.subtract_only(&wanted);
+    all.iter().enumerate().filter(|(index, _)| *index != at).for_each(|(_, entry)| given_up.subtract_only(&entry.fields));
     let mut object = live.clone();
     let mut paths = Vec::new();
     given_up.leaves(&mut Vec::new(), &mut paths);

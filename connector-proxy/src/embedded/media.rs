@@ -149,7 +149,7 @@ mod tests {
             ("*/*", true, Some(Form::Full)),
             (table, true, Some(Form::Table("v1".into()))),
             (partial, false, Some(Form::Partial("v1".into()))),
-            (partial, true, None),
+            (partial, true, Some(Form::Full)),
             ("application/vnd.kubernetes.protobuf", true, None),
         ] {
             let mut headers = HeaderMap::new();

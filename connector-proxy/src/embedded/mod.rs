@@ -16,7 +16,7 @@
 //!
 //! # What it does not
 //!
-//! JSON only (YAML in request bodies); no admission; of schemas neither patterns, formats, nor CEL; lists are one field to
+//! JSON only (request bodies also in YAML, and in protobuf for a few built-in kinds); no admission; of schemas neither patterns, formats, nor CEL; lists are one field to
 //! server-side apply; foreground deletion is as background; a Service is only found by `type: ExternalName`; no websockets.
 
 mod admit;
@@ -37,6 +37,7 @@ mod object;
 mod openapi;
 mod patch;
 mod pki;
+mod protobuf;
 mod read;
 mod render;
 mod request;

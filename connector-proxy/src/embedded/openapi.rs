@@ -141,25 +141,46 @@ fn shared_schemas() -> Map<String, Value> {
 }
 
 fn schema(kind: &Kind, gvk: &Value) -> Value {
-    let mut schema = kind
-        .schema
-        .as_deref()
-        .cloned()
-        .unwrap_or_else(|| json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}));
+    let mut schema = kind.schema.as_deref().cloned().unwrap_or_else(|| built_in(&kind.kind));
     schema["x-kubernetes-group-version-kind"] = gvk.clone();
     let properties = object::member_mut(&mut schema, "properties");
     let text = |description: &str| json!({"type": "string", "description": description});
-    properties.insert(
-        "apiVersion".into(),
-        text("APIVersion defines the versioned schema of this representation of an object."),
-    );
-    properties
-        .insert("kind".into(), text("Kind is a string value representing the REST resource this object represents."));
+    properties.insert("apiVersion".into(), text("APIVersion defines the versioned schema of this representation of an object."));
+    properties.insert("kind".into(), text("Kind is a string value representing the REST resource this object represents."));
     let metadata = json!({
         "description": "Standard object's metadata.", "allOf": [reference(&format!("{META}ObjectMeta"))]
     });
     properties.insert("metadata".into(), metadata);
     schema
+}
+
+/// The members of the built-in kinds whose schema clients look into when they compute a patch.
+fn built_in(kind: &str) -> Value {
+    let texts = || json!({"type": "object", "additionalProperties": {"type": "string"}});
+    let free = || json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let properties = match kind {
+        "ConfigMap" => json!({"data": texts(), "binaryData": texts(), "immutable": {"type": "boolean"}}),
+        "Secret" => json!({
+            "data": texts(), "stringData": texts(), "type": {"type": "string"}, "immutable": {"type": "boolean"}
+        }),
+        "Service" => json!({
+            "spec": {"type": "object", "properties": {
+                "type": {"type": "string"}, "externalName": {"type": "string"}, "clusterIP": {"type": "string"},
+                "selector": texts(),
+                "ports": {
+                    "type": "array", "x-kubernetes-patch-merge-key": "port", "x-kubernetes-patch-strategy": "merge",
+                    "items": {"type": "object", "properties": {
+                        "name": {"type": "string"}, "port": {"type": "integer"}, "protocol": {"type": "string"},
+                        "targetPort": {"x-kubernetes-int-or-string": true}
+                    }}
+                }
+            }},
+            "status": free()
+        }),
+        "ServiceAccount" => json!({"automountServiceAccountToken": {"type": "boolean"}}),
+        _ => json!({"spec": free(), "status": free()}),
+    };
+    json!({"type": "object", "properties": properties})
 }
 
 fn add_paths(paths: &mut Map<String, Value>, kind: &Kind, name: &str) {
@@ -180,18 +201,7 @@ fn add_paths(paths: &mut Map<String, Value>, kind: &Kind, name: &str) {
     let options = format!("{META}DeleteOptions");
     let status = format!("{META}Status");
     let patch = format!("{META}Patch");
-    let listing = [
-        "allowWatchBookmarks",
-        "continue",
-        "fieldSelector",
-        "labelSelector",
-        "limit",
-        "resourceVersion",
-        "resourceVersionMatch",
-        "sendInitialEvents",
-        "timeoutSeconds",
-        "watch",
-    ];
+    let listing = ["allowWatchBookmarks", "continue", "fieldSelector", "labelSelector", "limit", "resourceVersion", "resourceVersionMatch", "sendInitialEvents", "timeoutSeconds", "watch"];
     let writing = ["dryRun", "fieldManager", "fieldValidation"];
     let patching = ["dryRun", "fieldManager", "fieldValidation", "force"];
     let item = |extra: Value| {
@@ -262,9 +272,7 @@ fn operation(kind: &Kind, verb: &str, action: &str, body: Option<&str>, answer: 
     if let Some(body) = body {
         // Wire rule 4.12: clients choose the patch format by this list.
         let mut types = match action {
-            "patch" => {
-                vec!["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"]
-            }
+            "patch" => vec!["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"],
             _ => vec!["application/json"],
         };
         if action == "patch" && !kind.custom {

@@ -1,12 +1,13 @@
 //! Access reviews. There is no RBAC here: administrators and the cluster's own controllers may do everything, others nothing.
 
-use connector_core::status::Status;
 use http::StatusCode;
+use http::request::Parts;
 use serde_json::{Value, json};
 
 use super::identity::Identity;
 use super::kinds::Kind;
 use super::media::{self, Answer};
+use super::write;
 
 /// Users of the control plane itself, whose rights real clusters bind in their bootstrap policy.
 fn is_controller(user: &str) -> bool {
@@ -15,9 +16,8 @@ fn is_controller(user: &str) -> bool {
 }
 
 /// Answers a SubjectAccessReview or a SelfSubjectAccessReview.
-pub(super) fn create(kind: &Kind, body: &[u8], identity: &Identity) -> Answer {
-    let mut review: Value = serde_json::from_slice(body)
-        .map_err(|error| Status::bad_request(format!("the object provided is unrecognized: {error}")))?;
+pub(super) fn create(kind: &Kind, parts: &Parts, body: &[u8], identity: &Identity) -> Answer {
+    let mut review = write::parse(parts, body)?;
     let spec = &review["spec"];
     let (user, groups) = if kind.plural == "selfsubjectaccessreviews" {
         (identity.user.clone(), identity.groups.clone())

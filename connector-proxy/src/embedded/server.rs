@@ -125,7 +125,7 @@ impl Server {
         let write = Write { api: &self.api, kind: &kind, target, params: &params, parts: &parts };
         if kind.review {
             return if parts.method == Method::POST {
-                review::create(&kind, &body, identity)
+                review::create(&kind, &parts, &body, identity)
             } else {
                 Err(Status::method_not_allowed())
             };

@@ -8,7 +8,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use serde_json::Value;
 
-use super::admit::{admit, check_namespace};
+use super::admit;
 use super::api::Api;
 use super::fields::{self, Writer};
 use super::kinds::Kind;
@@ -18,7 +18,7 @@ use super::read::respond;
 use super::render::{Renderer, convert};
 use super::request::{Params, Target, manager};
 use super::store::{Decision, Key, Object, Outcome, Shared};
-use super::{object, scale};
+use super::{object, protobuf, scale};
 
 /// How often a name is generated anew before giving up (wire rule 8.5).
 const NAMES: usize = 8;
@@ -39,8 +39,8 @@ enum Strictness {
     Patch,
 }
 
-/// The object of a body that is JSON or YAML.
-fn parse(parts: &Parts, body: &[u8]) -> Result<Value, Status> {
+/// The object of a body that is JSON, YAML, or for some built-in kinds protobuf.
+pub(super) fn parse(parts: &Parts, body: &[u8]) -> Result<Value, Status> {
     let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let value: Value = match content_type.split(';').next().unwrap_or_default().trim() {
         "" | "application/json" => serde_json::from_slice(body).map_err(|error| {
@@ -51,6 +51,8 @@ fn parse(parts: &Parts, body: &[u8]) -> Result<Value, Status> {
             serde_saphyr::from_str(text)
                 .map_err(|error| Status::bad_request(format!("the object provided is unrecognized: {error}")))?
         }
+        "application/vnd.kubernetes.protobuf" => protobuf::decode(body)
+            .ok_or_else(|| Status::unsupported_media_type("application/json, application/yaml"))?,
         _ => return Err(Status::unsupported_media_type("application/json, application/yaml")),
     };
     if value.is_object() { Ok(value) } else { Err(Status::bad_request("the object provided is not an object")) }
@@ -118,6 +120,10 @@ impl Write<'_> {
     }
 
     fn answer(&self, code: StatusCode, object: &Shared, warnings: &[String]) -> Answer {
+        if self.target.subresource.as_deref() == Some("scale") {
+            let scale = scale::of(self.kind, object.value())?;
+            return Ok(respond(code, object::to_json(&scale), self.params, self.parts));
+        }
         let form = Form::negotiate(&self.parts.headers, false)?;
         let json = Renderer::new(self.kind, form, self.params.get("includeObject"))?.one(object);
         let mut response = respond(code, json, self.params, self.parts);
@@ -186,10 +192,10 @@ impl Write<'_> {
         }
         if self.kind.namespaced {
             let namespace = self.api.namespace(&self.target.namespace);
-            check_namespace(self.kind, &object, namespace.as_ref().map(|namespace| namespace.value()))?;
+            admit::check_namespace(self.kind, &object, namespace.as_ref().map(|namespace| namespace.value()))?;
         }
-        let unknown = admit(self.kind, &mut object, true)?;
-        let warnings = self.tell_unknown(&unknown, strictness)?;
+        let warnings = self.tell_unknown(&admit::shape(self.kind, &mut object), strictness)?;
+        admit::check(self.kind, &mut object, true)?;
         let metadata = object::metadata_mut(&mut object);
         metadata.insert("uid".into(), object::new_uid().into());
         metadata.insert("creationTimestamp".into(), object::now().into());
@@ -323,7 +329,8 @@ impl Write<'_> {
             let (mut object, recorded) = make(&live)?;
             self.check_name(&object)?;
             self.keep_system_fields(&live, &mut object)?;
-            warnings.set(self.tell_unknown(&admit(self.kind, &mut object, false)?, strictness)?);
+            warnings.set(self.tell_unknown(&admit::shape(self.kind, &mut object), strictness)?);
+            admit::check(self.kind, &mut object, false)?;
             self.count_generation(&live, &mut object);
             if !recorded {
                 let manager = manager(self.params, self.parts);
