@@ -16,6 +16,7 @@
 //! [`RESERVED_PREFIX`]: crate::origin::RESERVED_PREFIX
 
 mod event;
+mod hold;
 mod managed;
 mod metadata;
 mod object;
