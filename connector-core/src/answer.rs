@@ -15,6 +15,7 @@
 //!
 //! [`RESERVED_PREFIX`]: crate::origin::RESERVED_PREFIX
 
+mod applied;
 mod event;
 mod hold;
 mod managed;

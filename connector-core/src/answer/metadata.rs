@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde::Deserialize;
 
-use super::{Asked, managed};
+use super::{Asked, applied, managed};
 use crate::json::{Cursor, Entry, Error, Kind, Member, Plan, Text, Weeder};
 use crate::origin::{
     ANNOTATION_CONNECTION_SECRET, ANNOTATION_NAME, ANNOTATION_OWNERS, LABEL_CLUSTER, LABEL_NAME, LABEL_NAMESPACE,
@@ -58,6 +58,11 @@ pub(super) fn rewrite<'a>(
         if let (Some(spot), true) = (&members.spots[spot], weeded.emptied) {
             spot.remove(name, plan);
         }
+    }
+    if let Some((value, text)) = &members.annotations.applied
+        && let Some(text) = applied::local(asked, *text)
+    {
+        plan.replace_string(value.clone(), &text);
     }
     members.restore_owners(source, name, plan);
     if let Some(spot) = &members.spots[MANAGED] {
@@ -113,9 +118,14 @@ impl Spot {
     fn remove(&self, name: &Self, plan: &mut Plan) {
         match self.next {
             Some(next) if self.entry.start < name.entry.start => plan.remove(self.entry.start..next),
-            _ => plan.remove(self.entry.lead..self.value.end),
+            _ => remove_behind_name(self.entry, self.value.end, plan),
         }
     }
+}
+
+/// Takes a member away that stands behind `name`, which stays.
+pub(super) fn remove_behind_name(entry: Entry, end: usize, plan: &mut Plan) {
+    plan.remove(entry.lead..end);
 }
 
 impl<'a> Members<'a> {
@@ -226,6 +236,8 @@ struct Weeded<'a> {
     emptied: bool,
     /// The values of the keys that were wanted.
     values: [Option<Cow<'a, str>>; 3],
+    /// What kubectl applied, where that may be in remote terms.
+    applied: Option<(Range<usize>, Text<'a>)>,
 }
 
 impl<'a> Weeded<'a> {
@@ -236,10 +248,15 @@ impl<'a> Weeded<'a> {
         let mut walk = cursor.object()?;
         let mut weeder = Weeder::default();
         let mut values = [const { None }; 3];
+        let mut applied = None;
         while let Some(Member { key, entry }) = cursor.member(&mut walk)? {
             let mark = weeder.lead(source, entry, plan);
             if !key.starts_with(RESERVED_PREFIX) {
-                cursor.skip()?;
+                if key.is(applied::KEY) && cursor.kind()? == Kind::String {
+                    applied = Some(cursor.string()?).filter(|(value, _)| applied::is_remote(&source[value.clone()]));
+                } else {
+                    cursor.skip()?;
+                }
                 weeder.keep();
                 continue;
             }
@@ -261,7 +278,7 @@ impl<'a> Weeded<'a> {
         if emptied {
             plan.undo(all);
         }
-        Ok(Self { whole: start..cursor.at(), emptied, values })
+        Ok(Self { whole: start..cursor.at(), emptied, values, applied })
     }
 }
 
