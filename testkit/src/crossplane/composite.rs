@@ -12,11 +12,12 @@ use kube::runtime::controller::Action;
 use serde_json::{Value, json};
 
 use super::claim::connection_secret;
+use super::events::{Controller, Level};
 use super::offer::Offer;
 use super::render::Scope;
 use super::stage::{
-    Controller, Level, OWN_NAMESPACE, POLL, Stage, Wish, add_finalizer, apply, condition, controller_of, digest,
-    if_found, is_going, now, parameters, remove_finalizer, set_condition, write_status,
+    OWN_NAMESPACE, POLL, Stage, Wish, add_finalizer, apply, condition, controller_of, digest, if_found, is_going, now,
+    parameters, remove_finalizer, set_condition, write_status,
 };
 
 const FINALIZER: &str = "composite.apiextensions.crossplane.io";
