@@ -27,7 +27,7 @@ pub(super) fn check_json_patch(stored: &Value, patch: &Value) -> Result<(), Stri
     let translated = match patched(stored, patch) {
         Ok(translated) => value(&translated.body),
         // Nor is what is malformed only until a later operation mends it.
-        Err(BodyError::Untranslatable(_) | BodyError::WrongType { .. }) => return Ok(()),
+        Err(BodyError::Untranslatable(_) | BodyError::Unfit { .. }) => return Ok(()),
         Err(error) if native => return Err(format!("refused with {error}")),
         Err(_) => return Ok(()),
     };
