@@ -56,7 +56,7 @@ const DEPTH_MAX: usize = 16;
 pub(super) fn lookup<'a>(document: &'a Value, path: &Pointer) -> Option<&'a Value> {
     path.segments().try_fold(document, |value, segment| match value {
         Value::Object(map) => map.get(segment),
-        Value::Array(list) => list.get(index(segment)?),
+        Value::Array(list) => list.get(index(segment, list.len())?),
         _ => None,
     })
 }
@@ -70,7 +70,10 @@ pub(super) fn edit(document: &mut Value, kind: Kind, path: &Pointer, value: Valu
     let (last, parents) = path.0.split_last().filter(|_| path.0.len() <= DEPTH_MAX)?;
     let parent = parents.iter().try_fold(document, |value, segment| match value {
         Value::Object(map) => map.get_mut(segment),
-        Value::Array(list) => list.get_mut(index(segment)?),
+        Value::Array(list) => {
+            let at = index(segment, list.len())?;
+            list.get_mut(at)
+        }
         _ => None,
     })?;
     match parent {
@@ -82,20 +85,27 @@ pub(super) fn edit(document: &mut Value, kind: Kind, path: &Pointer, value: Valu
         Value::Array(list) => match kind {
             Kind::Add if last == "-" => list.push(value),
             Kind::Add => {
-                let at = index(last).filter(|at| *at <= list.len())?;
+                let at = index(last, list.len() + 1).filter(|at| *at <= list.len())?;
                 list.insert(at, value);
             }
             Kind::Remove => {
-                let at = index(last).filter(|at| *at < list.len())?;
+                let at = index(last, list.len()).filter(|at| *at < list.len())?;
                 list.remove(at);
             }
-            _ => *list.get_mut(index(last)?)? = value,
+            _ => {
+                let at = index(last, list.len())?;
+                *list.get_mut(at)? = value;
+            }
         },
         _ => return None,
     }
     Some(())
 }
 
-fn index(segment: &str) -> Option<usize> {
-    segment.parse().ok()
+/// The reference library counts negative indices from the end.
+fn index(segment: &str, len: usize) -> Option<usize> {
+    match segment.strip_prefix('-') {
+        Some(back) => len.checked_sub(back.parse().ok().filter(|back| *back > 0)?),
+        None => segment.parse().ok(),
+    }
 }

@@ -151,6 +151,24 @@ fn json_patches_are_refused() {
     );
 }
 
+/// The reference library counts negative indices from the end.
+#[test]
+fn json_patches_count_from_the_end() {
+    let stored = stored(&full());
+    let after = |patch: Value| {
+        let mut found = stored.clone();
+        let translated = value(&patched(&stored, &patch).unwrap().body);
+        ::json_patch::patch_unsafe(&mut found, &serde_json::from_value::<::json_patch::Patch>(translated).unwrap())
+            .unwrap();
+        seen(&found)["metadata"]["ownerReferences"].clone()
+    };
+    let at = "/metadata/ownerReferences/-1";
+    assert_eq!(after(json!([{"op": "add", "path": at, "value": owner("p")}])), json!([owner("o"), owner("p")]));
+    assert_eq!(after(json!([{"op": "replace", "path": at, "value": owner("p")}])), json!([owner("p")]));
+    assert_eq!(after(json!([{"op": "remove", "path": at}])), Value::Null);
+    assert!(patched(&stored, &json!([{"op": "remove", "path": "/metadata/ownerReferences/-2"}])).is_err());
+}
+
 /// What is small to write must not be large to do.
 #[test]
 fn json_patches_do_not_grow_without_bound() {
