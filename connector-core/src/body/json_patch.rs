@@ -228,7 +228,7 @@ impl Patch<'_> {
         }
         match (kind, self.view.map(which)) {
             (Kind::Test, Map::Unknown) => return Err(untranslatable(path)),
-            (Kind::Test, Map::Absent) if value == "null" => return Ok(()),
+            (Kind::Test, Map::Absent | Map::Null) if value == "null" => return Ok(()),
             (Kind::Test, Map::Present(visible)) => {
                 let equal = serde_json::from_str(value).is_ok_and(|given: BTreeMap<_, _>| given == *visible);
                 if !equal {
@@ -238,7 +238,7 @@ impl Patch<'_> {
                 self.emit_at(kind, path, &stored);
                 return Ok(());
             }
-            (Kind::Test | Kind::Remove | Kind::Replace, Map::Absent) => return Err(BodyError::Inapplicable),
+            (Kind::Test, Map::Absent | Map::Null) | (Kind::Remove, Map::Absent) => return Err(BodyError::Inapplicable),
             _ => {}
         }
         let name = self.target.name.unwrap_or_default();
@@ -271,7 +271,7 @@ impl Patch<'_> {
                 Kind::Remove | Kind::Test => Err(BodyError::Inapplicable),
             };
         }
-        if *self.view.map(which) == Map::Absent {
+        if matches!(self.view.map(which), Map::Absent | Map::Null) {
             return Err(BodyError::Inapplicable);
         }
         match kind {
