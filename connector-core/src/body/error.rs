@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::Target;
 use crate::origin::RESERVED_PREFIX;
-use crate::status::{Cause, Status};
+use crate::status::{Cause, Details, Status};
 
 /// The most bytes of a body (wire rule 1.26).
 pub(super) const BODY_MAX: usize = 3 * 1024 * 1024;
@@ -21,9 +21,9 @@ pub enum BodyError {
         summary: String,
     },
     /// A member has the wrong type. 400.
-    #[error("json: cannot unmarshal {found} into Go struct field ObjectMeta.{field} of type {expected}")]
+    #[error("json: cannot unmarshal {found} into Go {place} of type {expected}", place = place(field))]
     WrongType {
-        /// The path of the member.
+        /// The name of the member in metadata; empty for metadata itself.
         field: &'static str,
         /// The type it has.
         found: &'static str,
@@ -73,6 +73,17 @@ pub enum BodyError {
     /// A patch does not decode. 400.
     #[error("error decoding patch: {0}")]
     Patch(String),
+    /// A merge patch is `null`. 400.
+    #[error("Invalid JSON Patch")]
+    NoPatch,
+    /// A patch gives a member the wrong type. 422.
+    #[error("{reason}")]
+    Unfit {
+        /// The patch.
+        patch: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// An apply patch does not decode. 400.
     #[error("error decoding YAML: {0}")]
     Apply(String),
@@ -119,15 +130,30 @@ impl BodyError {
             Self::TooManyOperations { .. } => {
                 Status::failure(413, "RequestEntityTooLarge", format!("Request entity too large: {self}"))
             }
+            Self::Unfit { patch, reason } => {
+                // The reference server shows the object that the patch made; here it is the patch.
+                Status::invalid("", "", "", vec![invalid_value("patch", patch, reason)])
+            }
             Self::TooLarge => Status::too_large(BODY_MAX),
-            Self::Inapplicable | Self::Untranslatable(_) => Status::failure(422, "Invalid", self.to_string()),
+            Self::Inapplicable | Self::Untranslatable(_) => {
+                Status::failure(422, "Invalid", self.to_string()).about(Details::default())
+            }
             Self::ApiVersion { .. }
             | Self::NamespaceMismatch
             | Self::NameMismatch { .. }
             | Self::NameUndeterminable(_)
             | Self::Patch(_)
+            | Self::NoPatch
             | Self::Apply(_)
             | Self::DeleteOptions(_) => Status::bad_request(self.to_string()),
+        }
+    }
+
+    /// The same for a patch, whose outcome has the wrong type.
+    pub(super) fn of_patch(self, patch: &str) -> Self {
+        match self {
+            Self::WrongType { .. } => Self::Unfit { patch: patch.to_owned(), reason: self.to_string() },
+            other => other,
         }
     }
 
@@ -145,6 +171,10 @@ impl BodyError {
         }
         Self::Unrecognized { reason: reason.to_string(), summary }
     }
+}
+
+fn place(field: &str) -> String {
+    if field.is_empty() { "value".to_owned() } else { format!("struct field ObjectMeta.{field}") }
 }
 
 /// A cause for a member whose value must not be.

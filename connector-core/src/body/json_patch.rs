@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 use self::pointer::{Pointer, edit, lookup};
 use self::view::{Map, View, Which};
 use super::error::{BODY_MAX, BodyError};
-use super::members::{Members, quote, type_of, unquote};
+use super::members::{Members, decoding_fault, quote, unquote};
 use super::object::{check_name, replace_metadata, user_map};
 use super::secret::{self, Change, REF};
 use super::{Live, Target, Translated, owners};
@@ -37,11 +37,8 @@ const COPIED_MAX: usize = 3 * 1024 * 1024;
 /// The body of a JSON patch to the object `live`, or to its status or scale.
 pub fn json_patch(target: &Target<'_>, live: &Live, body: &[u8]) -> Result<Translated, BodyError> {
     let text = std::str::from_utf8(body).map_err(|error| BodyError::Patch(error.to_string()))?;
-    let operations: Vec<&RawValue> =
-        serde_json::from_str(text).map_err(|error| match serde_json::from_str::<&RawValue>(text) {
-            Ok(other) => wrong_type(other.get(), "[]handlers.jsonPatchOp"),
-            Err(_) => BodyError::Patch(error.to_string()),
-        })?;
+    let fault = |error| BodyError::Patch(decoding_fault(text, &error, "[]handlers.jsonPatchOp"));
+    let operations: Vec<&RawValue> = serde_json::from_str(text).map_err(fault)?;
     if operations.len() > OPERATIONS_MAX {
         return Err(BodyError::TooManyOperations { found: operations.len() });
     }
@@ -49,20 +46,16 @@ pub fn json_patch(target: &Target<'_>, live: &Live, body: &[u8]) -> Result<Trans
     let mut patch = Patch { target, live, view: View::of(target, live), owners_changed: false, copied: 0, out };
     patch.emit("test", &["metadata", "uid"], Some(&quote(&live.uid)));
     for raw in operations {
-        patch.operation(raw.get())?;
+        patch.operation(raw.get()).map_err(|error| error.of_patch(text))?;
         // What is small to write can be large to do.
         if patch.out.len() > BODY_MAX {
             return Err(BodyError::TooLarge);
         }
     }
-    patch.keep_owners()?;
+    patch.keep_owners().map_err(|error| error.of_patch(text))?;
     patch.out.push(']');
     let name = target.name.unwrap_or_default().to_owned();
     Ok(Translated { body: patch.out.into_bytes(), content_type: PatchType::Json.content_type(), name })
-}
-
-fn wrong_type(json: &str, expected: &str) -> BodyError {
-    BodyError::Patch(format!("json: cannot unmarshal {} into Go value of type {expected}", type_of(json)))
 }
 
 fn untranslatable(path: &Pointer) -> BodyError {
@@ -106,7 +99,8 @@ struct Patch<'t> {
 
 impl Patch<'_> {
     fn operation(&mut self, raw: &str) -> Result<(), BodyError> {
-        let members = Members::parse(raw).map_err(|_| wrong_type(raw, "handlers.jsonPatchOp"))?;
+        let members = Members::parse(raw)
+            .map_err(|error| BodyError::Patch(decoding_fault(raw, &error, "handlers.jsonPatchOp")))?;
         let text = |key| members.get(key).and_then(unquote);
         let (Some(op), Some(path)) = (text("op"), text("path")) else { return Err(BodyError::Inapplicable) };
         let path = Pointer::parse(&path).ok_or(BodyError::Inapplicable)?;
@@ -234,7 +228,7 @@ impl Patch<'_> {
         }
         match (kind, self.view.map(which)) {
             (Kind::Test, Map::Unknown) => return Err(untranslatable(path)),
-            (Kind::Test, Map::Absent) if value == "null" => return Ok(()),
+            (Kind::Test, Map::Absent | Map::Null) if value == "null" => return Ok(()),
             (Kind::Test, Map::Present(visible)) => {
                 let equal = serde_json::from_str(value).is_ok_and(|given: BTreeMap<_, _>| given == *visible);
                 if !equal {
@@ -244,7 +238,7 @@ impl Patch<'_> {
                 self.emit_at(kind, path, &stored);
                 return Ok(());
             }
-            (Kind::Test | Kind::Remove | Kind::Replace, Map::Absent) => return Err(BodyError::Inapplicable),
+            (Kind::Test, Map::Absent | Map::Null) | (Kind::Remove, Map::Absent) => return Err(BodyError::Inapplicable),
             _ => {}
         }
         let name = self.target.name.unwrap_or_default();
@@ -277,7 +271,7 @@ impl Patch<'_> {
                 Kind::Remove | Kind::Test => Err(BodyError::Inapplicable),
             };
         }
-        if *self.view.map(which) == Map::Absent {
+        if matches!(self.view.map(which), Map::Absent | Map::Null) {
             return Err(BodyError::Inapplicable);
         }
         match kind {

@@ -131,6 +131,15 @@ pub(super) fn type_of(json: &str) -> &'static str {
     }
 }
 
+/// Why a text is no JSON value of a type of Go, in the words of Go's decoder.
+pub(super) fn decoding_fault(json: &str, error: &serde_json::Error, go_type: &str) -> String {
+    match serde_json::from_str::<&RawValue>(json) {
+        Ok(other) => format!("json: cannot unmarshal {} into Go value of type {go_type}", type_of(other.get())),
+        Err(_) if error.is_eof() => "unexpected end of JSON input".to_owned(),
+        Err(_) => error.to_string(),
+    }
+}
+
 /// A JSON value without the white space between its parts.
 pub(super) fn compact(json: &str) -> String {
     let (mut out, mut in_string, mut escaped) = (String::with_capacity(json.len()), false, false);

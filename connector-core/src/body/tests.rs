@@ -193,7 +193,7 @@ fn create_is_refused_in_the_words_of_the_reference() {
             foo(json!({"name": 5})),
             400,
             "Foo in version \"v1\" cannot be handled as a Foo: json: cannot unmarshal number into Go struct field \
-             ObjectMeta.metadata.name of type string"
+             ObjectMeta.name of type string"
                 .to_owned(),
         ),
         (
@@ -202,6 +202,32 @@ fn create_is_refused_in_the_words_of_the_reference() {
             "the object provided is unrecognized (must be of type Foo): Object 'Kind' is missing in \
              '{\"apiVersion\":\"g/v1\",\"metadata\":{}}' ({\"apiVersion\":\"g/v1\",\"metadata ...)"
                 .to_owned(),
+        ),
+        (
+            json!({"apiVersion": "g/v1", "kind": "Foo", "metadata": 5}),
+            400,
+            "Foo in version \"v1\" cannot be handled as a Foo: json: cannot unmarshal number into Go value of type v1.ObjectMeta"
+                .to_owned(),
+        ),
+        (
+            foo(json!({"name": "a", "ownerReferences": 5})),
+            400,
+            "Foo in version \"v1\" cannot be handled as a Foo: json: cannot unmarshal number into Go struct field \
+             ObjectMeta.ownerReferences of type []v1.OwnerReference"
+                .to_owned(),
+        ),
+        (
+            json!([]),
+            400,
+            "the object provided is unrecognized (must be of type Foo): couldn't get version/kind; json parse error: json: \
+             cannot unmarshal array into Go value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; \
+             Kind string \"json:\\\"kind,omitempty\\\"\" } (5b5d)"
+                .to_owned(),
+        ),
+        (
+            Value::Null,
+            400,
+            "the object provided is unrecognized (must be of type Foo): Object 'Kind' is missing in 'null' (6e756c6c)".to_owned(),
         ),
         (
             foo(json!({"name": "a", "labels": {LABEL_NAMESPACE: "other"}})),
@@ -243,10 +269,10 @@ fn owner_references_are_checked() {
 #[test]
 fn yaml_bodies() {
     let body = "apiVersion: g/v1\nkind: Foo\nmetadata:\n  name: db\n  labels: {n: \"1\"}\nspec:\n  big: 9007199254740993\n  \
-                min: -9007199254740993\n  whole: 1.0\n  half: 1.5\n  octal: 0644\n  on: yes\n  text: 'yes'\n  none: ~\n  list:\n  - a\n  - {b: 1}\n  when: 2001-01-01\n  a: 1\n  a: 2\n";
+                min: -9007199254740993\n  whole: 1.0\n  half: 1.5\n  octal: 0644\n  on: yes\n  0x10: 1\n  text: 'yes'\n  none: ~\n  list:\n  - a\n  - {b: 1}\n  when: 2001-01-01\n  a: 1\n  a: 2\n";
     let done = create(&target(&scheme(), None), body.as_bytes(), BodyType::Yaml, "").unwrap();
     let text = String::from_utf8(done.body).unwrap();
-    let spec = r#""spec":{"big":9007199254740993,"min":-9007199254740993,"whole":1,"half":1.5,"octal":420,"on":true,"text":"yes","none":null,"list":["a",{"b":1}],"when":"2001-01-01","a":1,"a":2}"#;
+    let spec = r#""spec":{"big":9007199254740993,"min":-9007199254740993,"whole":1,"half":1.5,"octal":420,"true":true,"16":1,"text":"yes","none":null,"list":["a",{"b":1}],"when":"2001-01-01","a":1,"a":2}"#;
     assert!(text.contains(spec), "{text}");
     let deep = format!("apiVersion: {}", "[".repeat(5000));
     assert!(create(&target(&scheme(), None), deep.as_bytes(), BodyType::Yaml, "").is_err());
@@ -376,6 +402,12 @@ fn apply_carries_ours_every_time() {
     assert!(apply_patch(&target, Some(&live(&stored)), nameless).is_ok());
     assert_eq!(apply_patch(&target, None, nameless), Err(BodyError::NameUndeterminable("db".into())));
     assert!(matches!(apply_patch(&target, None, b"a: [").unwrap_err(), BodyError::Apply(_)));
+    let array = apply_patch(&target, None, b"[]").unwrap_err().status(&target);
+    assert_eq!(
+        array.message,
+        "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of \
+         type map[string]interface {}"
+    );
     let bad = Target { name: Some("Bad"), ..target };
     let error =
         apply_patch(&bad, None, br#"{"apiVersion":"g/v1","kind":"Foo","metadata":{"name":"Bad"}}"#).unwrap_err();
@@ -418,6 +450,12 @@ fn delete_options_are_tied_to_the_object() {
     // A collection's options pass.
     assert_eq!(options(None, "", "dryRun=All").unwrap().body, b"");
     assert_eq!(options(None, r#"{"dryRun":["All"]}"#, "").unwrap().body, br#"{"dryRun":["All"]}"#);
+    let status = options(Some(&live), r#"{"preconditions":5}"#, "").unwrap_err().status(&target);
+    let message =
+        "json: cannot unmarshal number into Go struct field DeleteOptions.preconditions of type v1.Preconditions";
+    assert_eq!(status.message, message);
+    let status = options(Some(&live), "{", "").unwrap_err().status(&target);
+    assert_eq!(status.message, "couldn't get version/kind; json parse error: unexpected end of JSON input");
     for (body, query) in [("[]", ""), ("{", ""), (r#"{"preconditions":5}"#, ""), ("", "gracePeriodSeconds=x")] {
         assert_eq!(options(Some(&live), body, query).unwrap_err().status(&target).code, 400, "{body}");
     }

@@ -27,33 +27,29 @@ impl Patch<'_> {
         self.single(Kind::Add, path, &value, None)
     }
 
-    /// What the user sees at a path, as JSON; `None` where that is not known here.
+    /// What the user sees at a path, as JSON, `null` for nothing; `None` where that is not known here.
     fn visible(&self, path: &Pointer) -> Result<Option<String>, BodyError> {
         let segments: Vec<&str> = path.segments().collect();
-        let map = |which: Which| match self.view.map(which) {
-            Map::Absent => Err(BodyError::Inapplicable),
-            Map::Unknown => Ok(None),
-            Map::Present(map) => Ok(Some(map)),
-        };
+        let which = |name: &str| if name == "labels" { Which::Labels } else { Which::Annotations };
+        let null = "null".to_owned();
         match segments.as_slice() {
             ["metadata", "name"] => Ok(self.target.name.map(quote)),
             ["metadata", "namespace"] => Ok(Some(quote(self.target.namespace))),
             _ if self.target.is_scale() => Ok(None),
-            ["metadata", key @ ("labels" | "annotations")] => {
-                let which = if *key == "labels" { Which::Labels } else { Which::Annotations };
-                Ok(map(which)?.map(|map| Members::of_texts(map).render()))
-            }
-            ["metadata", parent @ ("labels" | "annotations"), key] => {
-                let which = if *parent == "labels" { Which::Labels } else { Which::Annotations };
-                let Some(map) = map(which)? else { return Ok(None) };
-                map.get(*key).map(|value| Some(quote(value))).ok_or(BodyError::Inapplicable)
-            }
+            ["metadata", name @ ("labels" | "annotations")] => match self.view.map(which(name)) {
+                Map::Absent | Map::Null => Ok(Some(null)),
+                Map::Present(map) => Ok(Some(Members::of_texts(map).render())),
+                Map::Unknown => Ok(None),
+            },
+            ["metadata", name @ ("labels" | "annotations"), key] => match self.view.map(which(name)) {
+                Map::Absent | Map::Null => Err(BodyError::Inapplicable),
+                Map::Present(map) => Ok(Some(map.get(*key).map_or(null, |value| quote(value)))),
+                Map::Unknown => Ok(None),
+            },
             ["metadata", "ownerReferences", ..] => {
                 lookup(&self.view.owners, path).map(|value| Some(value.to_string())).ok_or(BodyError::Inapplicable)
             }
-            ["spec", REF, "name"] => {
-                self.view.local_secret().map(|name| Some(quote(name))).ok_or(BodyError::Inapplicable)
-            }
+            ["spec", REF, "name"] => Ok(self.view.local_secret().map(quote)),
             _ => Ok(None),
         }
     }
