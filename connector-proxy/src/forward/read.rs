@@ -24,8 +24,11 @@ impl Corridor {
     pub(super) async fn list(&self, passage: &Passage<'_>) -> Result<Response<AnswerBody>, Failure> {
         let negotiated = passage.negotiated()?;
         let remote = self.remote(passage)?;
-        let answer = self.send(passage, &remote, &negotiated.upstream_accept(), None).await?;
-        self.stream(passage, answer, negotiated.shape(&remote, true), None).await
+        let work = async {
+            let answer = self.send(passage, &remote, &negotiated.upstream_accept(), None).await?;
+            self.stream(passage, answer, negotiated.shape(&remote, true), None).await
+        };
+        self.or_known_empty(passage, &negotiated, work).await
     }
 
     pub(super) async fn watch(&self, passage: &Passage<'_>) -> Result<Response<AnswerBody>, Failure> {
