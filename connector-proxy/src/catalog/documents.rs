@@ -98,10 +98,7 @@ impl Fetched {
         let aggregated = aggregated.as_deref().and_then(|raw| Aggregated::parse(raw).ok());
         let mut complete = true;
         for gv in wanted {
-            let told = match self.refresh_one(upstream, offers, &gv, aggregated.as_ref()).await {
-                Ok(()) => None,
-                Err(error) => Some(error),
-            };
+            let told = self.refresh_one(upstream, offers, &gv, aggregated.as_ref()).await.err();
             complete &= told.is_none();
             self.tell(gv, told);
         }

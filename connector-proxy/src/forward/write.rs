@@ -127,24 +127,24 @@ impl Corridor {
         }
         let remote = self.remote(passage)?;
         let mut live = self.live(passage).await?;
-        for _ in 1..REPLACED_TRIES {
-            let answer =
-                self.try_write(passage, write, &raw, live.as_ref(), &remote, &negotiated.upstream_accept()).await?;
-            // The write was tied to an object that may be gone: then the client, who knows nothing of the tie, must not see
-            // that it failed. Anything else that is refused is.
-            if !matches!(answer.status(), StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY) {
-                return self.single(passage, &remote, answer, negotiated.shape(&remote, false)).await;
+        let mut tries = 1;
+        loop {
+            let accept = negotiated.upstream_accept();
+            let answer = self.try_write(passage, write, &raw, live.as_ref(), &remote, &accept).await?;
+            // The write was tied to an object that may be gone: the client, who knows nothing of the tie, must not see that
+            // it failed by that. Whatever else is refused is.
+            if tries < REPLACED_TRIES
+                && matches!(answer.status(), StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY)
+            {
+                let now = self.live(passage).await?;
+                if now.as_ref().map(|now| &now.uid) != live.as_ref().map(|live| &live.uid) {
+                    live = now;
+                    tries += 1;
+                    continue;
+                }
             }
-            let now = self.live(passage).await?;
-            let same = now.as_ref().map(|now| &now.uid) == live.as_ref().map(|live| &live.uid);
-            if same {
-                return self.single(passage, &remote, answer, negotiated.shape(&remote, false)).await;
-            }
-            live = now;
+            return self.single(passage, &remote, answer, negotiated.shape(&remote, false)).await;
         }
-        let answer =
-            self.try_write(passage, write, &raw, live.as_ref(), &remote, &negotiated.upstream_accept()).await?;
-        self.single(passage, &remote, answer, negotiated.shape(&remote, false)).await
     }
 
     async fn try_write(
@@ -183,7 +183,8 @@ impl Corridor {
 
     fn note_created(&self, passage: &Passage<'_>, remote: &Remote, status: StatusCode) {
         let request = passage.request;
-        if let (true, Some(name), Some(namespace)) = (status.is_success(), &remote.name, &request.namespace) {
+        let stored = status.is_success() && !request.query.is_dry_run();
+        if let (true, Some(name), Some(namespace)) = (stored, &remote.name, &request.namespace) {
             self.occupancy.created(&request.group, &request.resource, namespace, name.clone());
         }
     }
