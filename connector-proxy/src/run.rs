@@ -113,14 +113,14 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
         let (upstream, namespace) = (upstream.clone(), scheme.claim_namespace.clone());
         parts.spawn(async move {
             await_claim_namespace(&upstream, &namespace).await;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         });
     }
 
     let source = match &config.tls {
         Some(files) => Source::Files(files.clone()),
         None => Source::Generated {
-            secrets: Api::namespaced(app_cluster.clone(), &config.service.namespace),
+            secrets: Box::new(Api::namespaced(app_cluster.clone(), &config.service.namespace)),
             service: config.service.clone(),
         },
     };

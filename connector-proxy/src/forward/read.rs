@@ -3,6 +3,7 @@
 use connector_core::address::{Kind, Negotiated, Remote};
 use connector_core::answer::{Rewriter, RowObject, Shape};
 use http::Response;
+use http_body_util::BodyExt;
 use kube::client::Body;
 
 use super::stream::{OpenWatch, RewrittenBody};
@@ -56,7 +57,8 @@ impl Corridor {
         }
         let (parts, body) = answer.into_parts();
         let rewriter = Rewriter::new(self.asked(passage), shape);
-        let mut answer = super::answer::json(parts.status, RewrittenBody::new(body, rewriter, watch));
+        let body = RewrittenBody::new(body, rewriter, watch).boxed_unsync();
+        let mut answer = super::answer::json(parts.status, body);
         super::answer::pass_headers(&parts.headers, answer.headers_mut());
         Ok(answer)
     }
