@@ -115,7 +115,8 @@ impl Aggregator {
             }
             let namespaced = resources.iter().filter(|resource| {
                 let verbs = resource["verbs"].as_array();
-                resource["scope"] == "Namespaced" && verbs.is_some_and(|verbs| verbs.iter().any(|verb| verb == "delete"))
+                resource["scope"] == "Namespaced"
+                    && verbs.is_some_and(|verbs| verbs.iter().any(|verb| verb == "delete"))
             });
             found.extend(namespaced.filter_map(|resource| {
                 let plural = resource["resource"].as_str()?.to_owned();
@@ -196,15 +197,18 @@ async fn round(api: &Api, aggregator: &Aggregator) -> bool {
 fn place(api: &Api, spec: &Value) -> Result<Place, Unavailable> {
     let (namespace, name) = (object::text_at(spec, "/service/namespace"), object::text_at(spec, "/service/name"));
     let port = spec.pointer("/service/port").and_then(Value::as_u64).unwrap_or(443);
-    let service = api.store.get(&services(), &Key::new(namespace, name)).ok_or_else(|| {
-        Unavailable("ServiceNotFound", format!("service/{name} in {namespace:?} is not present"))
-    })?;
+    let service = api
+        .store
+        .get(&services(), &Key::new(namespace, name))
+        .ok_or_else(|| Unavailable("ServiceNotFound", format!("service/{name} in {namespace:?} is not present")))?;
     let host = object::text_at(service.value(), "/spec/externalName");
     if host.is_empty() {
-        let message = format!("service/{name} in {namespace:?} is not of type ExternalName, and nothing here routes to others");
+        let message =
+            format!("service/{name} in {namespace:?} is not of type ExternalName, and nothing here routes to others");
         return Err(Unavailable("EndpointsNotFound", message));
     }
-    let bundle: Option<ByteString> = spec.get("caBundle").and_then(|bundle| serde_json::from_value(bundle.clone()).ok());
+    let bundle: Option<ByteString> =
+        spec.get("caBundle").and_then(|bundle| serde_json::from_value(bundle.clone()).ok());
     Ok(Place {
         host: host.to_owned(),
         port: u16::try_from(port).unwrap_or_default(),
@@ -214,7 +218,11 @@ fn place(api: &Api, spec: &Value) -> Result<Place, Unavailable> {
 }
 
 /// Probes one version and reads its documents.
-async fn look(id: &(String, String), backend: Result<Arc<Backend>, Unavailable>, known: Option<Registered>) -> Registered {
+async fn look(
+    id: &(String, String),
+    backend: Result<Arc<Backend>, Unavailable>,
+    known: Option<Registered>,
+) -> Registered {
     let (resources, openapi) = known.map(|known| (known.resources, known.openapi)).unwrap_or_default();
     let mut found = Registered { available: Ok(()), backend, resources, openapi };
     let backend = match &found.backend {

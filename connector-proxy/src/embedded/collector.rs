@@ -64,8 +64,11 @@ impl Api {
             let outcome = self.store.change(&resource, &dependent.key(), |present| {
                 let Some(present) = present else { return Ok::<_, std::convert::Infallible>(Decision::Keep) };
                 let mut object = present.value().clone();
-                let kept: Vec<Value> =
-                    owners(&object).filter(|owner| owner.get("uid").and_then(Value::as_str) != Some(uid)).cloned().map(Value::Object).collect();
+                let kept: Vec<Value> = owners(&object)
+                    .filter(|owner| owner.get("uid").and_then(Value::as_str) != Some(uid))
+                    .cloned()
+                    .map(Value::Object)
+                    .collect();
                 object::metadata_mut(&mut object).insert("ownerReferences".into(), kept.into());
                 Ok(Decision::Put(object))
             });

@@ -108,14 +108,7 @@ impl Api {
 }
 
 /// DELETE of one object (wire rule 7.17).
-pub(super) fn delete(
-    api: &Api,
-    kind: &Kind,
-    target: &Target,
-    params: &Params,
-    parts: &Parts,
-    body: &[u8],
-) -> Answer {
+pub(super) fn delete(api: &Api, kind: &Kind, target: &Target, params: &Params, parts: &Parts, body: &[u8]) -> Answer {
     let name = target.name.as_deref().unwrap_or_default();
     let options = DeleteOptions::read(params, parts, body)?;
     if kind.plural == "namespaces" && matches!(name, "default" | "kube-system" | "kube-public" | "kube-node-lease") {
@@ -123,7 +116,8 @@ pub(super) fn delete(
     }
     match api.delete_one(kind, &Key::new(&target.namespace, name), &options)? {
         Deleted::Gone(gone) => {
-            let details = Details { uid: object::uid(gone.value()).into(), ..Details::of(&kind.group, &kind.plural, name) };
+            let details =
+                Details { uid: object::uid(gone.value()).into(), ..Details::of(&kind.group, &kind.plural, name) };
             let success = Status { status: "Success".into(), ..Status::failure(0, "", "") }.about(details);
             let mut json = success.to_json();
             json.pop();
@@ -167,4 +161,3 @@ pub(super) fn collection(
     let meta = ListMeta { revision: api.store.revision().to_string(), ..ListMeta::default() };
     Ok(respond(StatusCode::OK, renderer.list(&deleted, &meta), params, parts))
 }
-

@@ -83,9 +83,7 @@ fn aggregated_items(api: &Api, core: bool) -> Vec<Value> {
     }
     let items = items.into_iter().filter(|(_, versions)| !versions.is_empty());
     items
-        .map(|(group, versions)| {
-            json!({"metadata": {"name": group, "creationTimestamp": null}, "versions": versions})
-        })
+        .map(|(group, versions)| json!({"metadata": {"name": group, "creationTimestamp": null}, "versions": versions}))
         .collect()
 }
 

@@ -145,7 +145,9 @@ fn content(object: &Value) -> Value {
     members.remove("apiVersion");
     members.remove("kind");
     if let Some(metadata) = members.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.retain(|name, _| matches!(name.as_str(), "labels" | "annotations" | "finalizers" | "ownerReferences" | "generateName"));
+        metadata.retain(|name, _| {
+            matches!(name.as_str(), "labels" | "annotations" | "finalizers" | "ownerReferences" | "generateName")
+        });
     }
     members.into()
 }
@@ -317,7 +319,10 @@ pub(crate) fn apply(live: Option<&Value>, config: &Value, writer: &Writer<'_>, f
     }
     let mut given_up = all[at].fields.clone();
     given_up.subtract_only(&wanted);
-    all.iter().enumerate().filter(|(index, _)| *index != at).for_each(|(_, entry)| given_up.subtract_only(&entry.fields));
+    all.iter()
+        .enumerate()
+        .filter(|(index, _)| *index != at)
+        .for_each(|(_, entry)| given_up.subtract_only(&entry.fields));
     let mut object = live.clone();
     let mut paths = Vec::new();
     given_up.leaves(&mut Vec::new(), &mut paths);
@@ -394,7 +399,8 @@ mod tests {
     fn an_update_takes_over_what_it_changes() {
         let mut first = json!({"metadata": {"name": "a", "labels": {"l": "v"}}, "spec": {"x": 1, "y": 1}});
         record(None, &mut first, &writer("one"));
-        let fields = json!({"f:metadata": {"f:labels": {".": {}, "f:l": {}}}, "f:spec": {".": {}, "f:x": {}, "f:y": {}}});
+        let fields =
+            json!({"f:metadata": {"f:labels": {".": {}, "f:l": {}}}, "f:spec": {".": {}, "f:x": {}, "f:y": {}}});
         assert_eq!(managed(&first), [("one".into(), fields)]);
         let mut second = first.clone();
         second["spec"] = json!({"x": 2});

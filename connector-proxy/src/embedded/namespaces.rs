@@ -59,7 +59,11 @@ async fn empty(api: &Api, namespace: &str) -> Result<(), Remains> {
     if let Some(aggregator) = &api.aggregator {
         // Wire rule 2.7: what cannot be discovered may still hold something.
         let resources = aggregator.namespaced_resources().map_err(|stale| {
-            Remains("NamespaceDeletionDiscoveryFailure", "DiscoveryFailed", format!("Discovery failed for some groups: {stale}"))
+            Remains(
+                "NamespaceDeletionDiscoveryFailure",
+                "DiscoveryFailed",
+                format!("Discovery failed for some groups: {stale}"),
+            )
         })?;
         for path in resources {
             left.extend(empty_remote(api, namespace, &path).await?);
@@ -73,9 +77,14 @@ async fn empty(api: &Api, namespace: &str) -> Result<(), Remains> {
 }
 
 /// Wire rule 6.11: deletes the collection, then lists what is left of it.
-async fn empty_remote(api: &Api, namespace: &str, remote: &super::aggregator::RemoteResource) -> Result<Option<String>, Remains> {
+async fn empty_remote(
+    api: &Api,
+    namespace: &str,
+    remote: &super::aggregator::RemoteResource,
+) -> Result<Option<String>, Remains> {
     let failed = |message: String| Remains("NamespaceDeletionContentFailure", "ContentDeletionFailed", message);
-    let Some(route) = api.aggregator.as_ref().and_then(|aggregator| aggregator.route(&remote.group, &remote.version)) else {
+    let Some(route) = api.aggregator.as_ref().and_then(|aggregator| aggregator.route(&remote.group, &remote.version))
+    else {
         return Ok(None);
     };
     let path = format!("/apis/{}/{}/namespaces/{namespace}/{}", remote.group, remote.version, remote.plural);

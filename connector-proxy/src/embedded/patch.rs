@@ -36,7 +36,11 @@ pub(super) fn apply(format: Format, live: &Value, body: &[u8]) -> Result<Value, 
         Format::Json => {
             let patch: json_patch::Patch = parse(body)?;
             json_patch::patch(&mut object, &patch).map_err(|error| {
-                Status::failure(422, "Invalid", format!("the server rejected our request due to an error in our request: {error}"))
+                Status::failure(
+                    422,
+                    "Invalid",
+                    format!("the server rejected our request due to an error in our request: {error}"),
+                )
             })?;
         }
         Format::Merge | Format::Apply => {
@@ -72,7 +76,8 @@ fn strategic(into: &mut Value, patch: &Value, field: &str) {
     match (into, patch) {
         (Value::Object(into), Value::Object(patch)) => {
             if patch.get("$patch") == Some(&Value::String("replace".into())) {
-                *into = patch.iter().filter(|(name, _)| *name != "$patch").map(|(n, v)| (n.clone(), v.clone())).collect();
+                *into =
+                    patch.iter().filter(|(name, _)| *name != "$patch").map(|(n, v)| (n.clone(), v.clone())).collect();
                 return;
             }
             for (name, value) in patch {
@@ -125,10 +130,9 @@ fn strategic(into: &mut Value, patch: &Value, field: &str) {
 /// The configuration of an apply patch, which is YAML or JSON (wire rule 8.11).
 pub(super) fn configuration(body: &[u8]) -> Result<Value, Status> {
     let text = std::str::from_utf8(body).map_err(|_| Status::bad_request("error decoding YAML: not UTF-8"))?;
-    let config: Value =
-        serde_json::from_str(text).or_else(|_| serde_saphyr::from_str(text)).map_err(|error| {
-            Status::bad_request(format!("error decoding YAML: {error}"))
-        })?;
+    let config: Value = serde_json::from_str(text)
+        .or_else(|_| serde_saphyr::from_str(text))
+        .map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
     if !config.is_object() {
         return Err(Status::bad_request("error decoding YAML: not an object"));
     }

@@ -16,7 +16,12 @@ use super::selector::Selector;
 use super::store::{Key, Snapshot};
 
 /// Writes one JSON text as the answer, indented where people read it.
-pub(super) fn respond(code: StatusCode, mut json: Vec<u8>, params: &Params, parts: &Parts) -> http::Response<media::Body> {
+pub(super) fn respond(
+    code: StatusCode,
+    mut json: Vec<u8>,
+    params: &Params,
+    parts: &Parts,
+) -> http::Response<media::Body> {
     if media::is_pretty(params.get("pretty"), &parts.headers)
         && let Ok(value) = serde_json::from_slice::<Value>(&json)
         && let Ok(indented) = serde_json::to_vec_pretty(&value)
@@ -104,7 +109,11 @@ pub(super) fn parse_revision(revision: &str) -> Result<u64, Status> {
 
 fn too_large(asked: u64, current: u64) -> Status {
     let message = format!("Too large resource version: {asked}, current: {current}");
-    let cause = Cause { reason: "ResourceVersionTooLarge".into(), message: "Too large resource version".into(), ..Cause::default() };
+    let cause = Cause {
+        reason: "ResourceVersionTooLarge".into(),
+        message: "Too large resource version".into(),
+        ..Cause::default()
+    };
     Status::timeout(&message).about(Details { causes: vec![cause], retry_after_seconds: 1, ..Details::default() })
 }
 

@@ -234,9 +234,7 @@ impl Table {
 }
 
 fn definitions(kind: &Kind) -> Value {
-    let definition = |name: &str, kind: &str, format: &str, description: &str, priority: i64| {
-        json!({"name": name, "type": kind, "format": format, "description": description, "priority": priority})
-    };
+    let definition = |name: &str, kind: &str, format: &str, description: &str, priority: i64| json!({"name": name, "type": kind, "format": format, "description": description, "priority": priority});
     let mut all = vec![definition(
         "Name",
         "string",
@@ -342,7 +340,9 @@ mod tests {
         }));
         let mut renderer = Renderer::new(&kind, Form::Table("v1".into()), "").unwrap();
         let first = String::from_utf8(renderer.one(&object)).unwrap();
-        assert!(first.starts_with(r#"{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"7"},"columnDefinitions":[{"#));
+        assert!(first.starts_with(
+            r#"{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"7"},"columnDefinitions":[{"#
+        ));
         let row = r#""rows":[{"cells":["x",2,null],"object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"x","namespace":"n","uid":"u","resourceVersion":"7","creationTimestamp":null,"labels":{"l":"v"}}}}]}"#;
         assert!(first.ends_with(row), "{first}");
         let second = String::from_utf8(renderer.one(&object)).unwrap();

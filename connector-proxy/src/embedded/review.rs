@@ -26,7 +26,8 @@ pub(super) fn create(kind: &Kind, parts: &Parts, body: &[u8], identity: &Identit
         (spec["user"].as_str().unwrap_or_default().to_owned(), groups.collect())
     };
     let allowed = is_controller(&user) || groups.iter().any(|group| group == "system:masters");
-    review["status"] = if allowed { json!({"allowed": true}) } else { json!({"allowed": false, "reason": "no rule allows it"}) };
+    review["status"] =
+        if allowed { json!({"allowed": true}) } else { json!({"allowed": false, "reason": "no rule allows it"}) };
     review["apiVersion"] = kind.api_version().into();
     review["kind"] = kind.kind.clone().into();
     Ok(media::document(StatusCode::CREATED, &review))

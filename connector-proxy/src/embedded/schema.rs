@@ -22,7 +22,8 @@ fn prune_at(value: &mut Value, schema: &Value, path: &str, root: bool, unknown: 
         Value::Object(members) => {
             let properties = schema.get("properties").and_then(Value::as_object);
             let additional = schema.get("additionalProperties");
-            let preserve = flag(schema, "x-kubernetes-preserve-unknown-fields") || additional == Some(&Value::Bool(true));
+            let preserve =
+                flag(schema, "x-kubernetes-preserve-unknown-fields") || additional == Some(&Value::Bool(true));
             let mut strange = Vec::new();
             for (name, member) in members.iter_mut() {
                 if embedded && matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
@@ -242,8 +243,10 @@ mod tests {
     #[test]
     fn faults_read_as_the_reference_servers() {
         let object = json!({"spec": {"size": "huge", "count": "3", "port": 80, "map": {"k": 1}}});
-        let told: Vec<String> =
-            validate(&object, &schema()).into_iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+        let told: Vec<String> = validate(&object, &schema())
+            .into_iter()
+            .map(|cause| format!("{}: {}", cause.field, cause.message))
+            .collect();
         assert_eq!(
             told,
             [

@@ -86,9 +86,10 @@ fn initial_events(params: &Params) -> Result<bool, Status> {
     };
     match (asked, params.get("resourceVersionMatch")) {
         ("", "") => Ok(false),
-        ("", _) => {
-            Err(forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"))
-        }
+        ("", _) => Err(forbidden(
+            "resourceVersionMatch",
+            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+        )),
         (_, "NotOlderThan") => Ok(params.is_true("sendInitialEvents")),
         _ => Err(forbidden(
             "resourceVersionMatch",

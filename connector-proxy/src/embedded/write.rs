@@ -43,8 +43,9 @@ enum Strictness {
 pub(super) fn parse(parts: &Parts, body: &[u8]) -> Result<Value, Status> {
     let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let value: Value = match content_type.split(';').next().unwrap_or_default().trim() {
-        "" | "application/json" => serde_json::from_slice(body)
-            .map_err(|error| Status::bad_request(format!("the object provided is unrecognized (must be of type json): {error}")))?,
+        "" | "application/json" => serde_json::from_slice(body).map_err(|error| {
+            Status::bad_request(format!("the object provided is unrecognized (must be of type json): {error}"))
+        })?,
         "application/yaml" => {
             let text = std::str::from_utf8(body).map_err(|_| Status::bad_request("the body is not UTF-8"))?;
             serde_saphyr::from_str(text)
@@ -137,18 +138,17 @@ impl Write<'_> {
         if !object::revision(&object).is_empty() {
             return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
         }
-        let manager = manager(self.params, self.parts);
-        let api_version = self.kind.api_version();
         object::metadata_mut(&mut object).remove("managedFields");
         self.clean_new(&mut object);
-        fields::record(None, &mut object, &self.writer(&manager, &api_version));
-        self.store_new(object, Strictness::Object)
+        self.store_new(object, false)
     }
 
     /// Takes away what a creator cannot say (wire rule 8.4).
     fn clean_new(&self, object: &mut Value) {
         let metadata = object::metadata_mut(object);
-        for name in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"] {
+        for name in
+            ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"]
+        {
             metadata.remove(name);
         }
         if self.kind.status
@@ -158,7 +158,8 @@ impl Write<'_> {
         }
     }
 
-    fn store_new(&self, object: Value, strictness: Strictness) -> Answer {
+    /// Stores an object that is new; `recorded` says whether its writer is in `managedFields` already.
+    fn store_new(&self, object: Value, recorded: bool) -> Answer {
         let prefix = match (object::name(&object), object::meta_text(&object, "generateName")) {
             ("", "") => {
                 let message = "Required value: name or generateName is required".to_owned();
@@ -169,12 +170,12 @@ impl Write<'_> {
             _ => None,
         };
         for _ in 1..NAMES {
-            match self.store_once(object.clone(), prefix.as_deref(), strictness) {
+            match self.store_once(object.clone(), prefix.as_deref(), recorded) {
                 Err(status) if prefix.is_some() && status.reason == "AlreadyExists" => {}
                 other => return other,
             }
         }
-        self.store_once(object, prefix.as_deref(), strictness).map_err(|mut status| {
+        self.store_once(object, prefix.as_deref(), recorded).map_err(|mut status| {
             if status.reason == "AlreadyExists" && prefix.is_some() {
                 status.message += ", the server was not able to generate a unique name for the object";
                 status.details = Some(Details { retry_after_seconds: 1, ..status.details.unwrap_or_default() });
@@ -183,7 +184,7 @@ impl Write<'_> {
         })
     }
 
-    fn store_once(&self, mut object: Value, prefix: Option<&str>, strictness: Strictness) -> Answer {
+    fn store_once(&self, mut object: Value, prefix: Option<&str>, recorded: bool) -> Answer {
         if let Some(prefix) = prefix {
             object::metadata_mut(&mut object).insert("name".into(), object::generate_name(prefix).into());
         }
@@ -191,7 +192,11 @@ impl Write<'_> {
             let namespace = self.api.namespace(&self.target.namespace);
             admit::check_namespace(self.kind, &object, namespace.as_ref().map(|namespace| namespace.value()))?;
         }
-        let warnings = self.tell_unknown(&admit::shape(self.kind, &mut object), strictness)?;
+        let warnings = self.tell_unknown(&admit::shape(self.kind, &mut object), Strictness::Object)?;
+        if !recorded {
+            let manager = manager(self.params, self.parts);
+            fields::record(None, &mut object, &self.writer(&manager, &self.kind.api_version()));
+        }
         admit::check(self.kind, &mut object, true)?;
         let metadata = object::metadata_mut(&mut object);
         metadata.insert("uid".into(), object::new_uid().into());
@@ -292,7 +297,7 @@ impl Write<'_> {
         if self.api.store.get(&self.kind.resource, &key).is_none() && self.target.subresource.is_none() {
             self.clean_new(&mut config);
             let object = fields::apply(None, &config, &writer, force)?;
-            return self.store_new(object, Strictness::Object);
+            return self.store_new(object, true);
         }
         self.modify(Strictness::Object, |live| Ok((fields::apply(Some(live), &config, &writer, force)?, true)))
     }
@@ -315,11 +320,7 @@ impl Write<'_> {
     }
 
     /// Makes a new state of an object out of the live one, and stores it; `make` says whether it has recorded the writer.
-    fn modify(
-        &self,
-        strictness: Strictness,
-        make: impl FnOnce(&Value) -> Result<(Value, bool), Status>,
-    ) -> Answer {
+    fn modify(&self, strictness: Strictness, make: impl FnOnce(&Value) -> Result<(Value, bool), Status>) -> Answer {
         let name = self.target.name.as_deref().unwrap_or_default();
         let key = Key::new(&self.target.namespace, name);
         let (warnings, tried) = (Cell::new(Vec::new()), Cell::new(None));
@@ -345,7 +346,11 @@ impl Write<'_> {
                 return Ok(Decision::Keep);
             }
             let goes = object::is_terminating(&object) && !object::has_finalizers(&object);
-            Ok::<_, Status>(if goes && self.kind.plural != "namespaces" { Decision::Remove } else { Decision::Put(object) })
+            Ok::<_, Status>(if goes && self.kind.plural != "namespaces" {
+                Decision::Remove
+            } else {
+                Decision::Put(object)
+            })
         })?;
         match (tried.into_inner(), outcome) {
             (Some(tried), _) => self.answer(StatusCode::OK, &tried, &warnings.into_inner()),
@@ -366,7 +371,8 @@ impl Write<'_> {
         let name = object::name(live);
         let (uid, revision) = (object::uid(object), object::revision(object));
         if !uid.is_empty() && uid != object::uid(live) {
-            let message = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", object::uid(live));
+            let message =
+                format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", object::uid(live));
             return Err(Status::conflict(&self.kind.group, &self.kind.plural, name, &message));
         }
         if !revision.is_empty() && revision != "0" && revision != object::revision(live) {

@@ -132,7 +132,11 @@ impl Backend {
         }))
     }
 
-    async fn send_one(&self, mut sender: http1::SendRequest<Body>, mut request: Request<Body>) -> Result<Response<Body>, String> {
+    async fn send_one(
+        &self,
+        mut sender: http1::SendRequest<Body>,
+        mut request: Request<Body>,
+    ) -> Result<Response<Body>, String> {
         *request.version_mut() = Version::HTTP_11;
         let host = HeaderValue::from_str(&self.authority()).map_err(|error| error.to_string())?;
         request.headers_mut().insert(HOST, host);

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use connector_core::status::Status;
 use http::header::{
-    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION, TE, TRANSFER_ENCODING, UPGRADE,
+    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION, TE, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
@@ -114,7 +115,8 @@ impl Route {
 /// Wire rules 1.22 to 1.24.
 fn deadline(uri: &Uri) -> Option<Duration> {
     let query = uri.query().unwrap_or_default();
-    let watch = form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "watch" && (value == "true" || value == "1"));
+    let watch = form_urlencoded::parse(query.as_bytes())
+        .any(|(name, value)| name == "watch" && (value == "true" || value == "1"));
     let segments = uri.path().split('/').filter(|segment| !segment.is_empty()).count();
     match (watch, segments) {
         (true, _) => None,
@@ -126,8 +128,11 @@ fn deadline(uri: &Uri) -> Option<Duration> {
 /// Wire rule 1.4: the query is parsed and written anew, its keys sorted.
 fn encode(uri: &Uri) -> Result<Uri, Status> {
     let Some(query) = uri.query() else { return Ok(path_only(uri.path())) };
-    let mut pairs: Vec<(String, String)> =
-        query.split('&').filter(|pair| !pair.contains(';')).flat_map(|pair| form_urlencoded::parse(pair.as_bytes()).into_owned()).collect();
+    let mut pairs: Vec<(String, String)> = query
+        .split('&')
+        .filter(|pair| !pair.contains(';'))
+        .flat_map(|pair| form_urlencoded::parse(pair.as_bytes()).into_owned())
+        .collect();
     pairs.sort_by(|a, b| a.0.cmp(&b.0));
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
     if query.is_empty() {
@@ -156,7 +161,8 @@ fn strip(headers: &mut HeaderMap) {
 
 fn hop_by_hop(headers: &mut HeaderMap) {
     let named = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let named: Vec<HeaderName> = named.flat_map(|names| names.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
+    let named: Vec<HeaderName> =
+        named.flat_map(|names| names.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
     let fixed = [CONNECTION, TE, TRANSFER_ENCODING, UPGRADE];
     for name in named.into_iter().chain(fixed) {
         headers.remove(name);
