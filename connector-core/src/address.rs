@@ -113,6 +113,8 @@ pub struct LocalRequest {
     pub name: Option<String>,
     /// The subresource, known or not.
     pub subresource: Option<String>,
+    /// The path begins with `watch/`. Authorization by selectors does not look at such a request (wire rule 9.8).
+    pub legacy_watch: bool,
     /// The query.
     pub query: Query,
 }
@@ -165,22 +167,19 @@ impl Address {
     pub fn parse(method: &str, path: &str, query: Option<&str>) -> Result<Self, AddressError> {
         let segments = path::segments(path)?;
         let query = Query::parse(query.unwrap_or_default())?;
-        let mut rest: Vec<String> = segments;
-        let (group, version, rest) = match rest.first().map(String::as_str) {
-            Some("api") if rest.len() >= 3 => {
-                let rest = rest.split_off(1);
-                (String::new(), rest[0].clone(), rest[1..].to_vec())
+        let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
+        match parts.as_slice() {
+            ["api", version, rest @ ..] if !rest.is_empty() => {
+                LocalRequest::from_parts(method, "", version, rest, query).map(Self::Resource)
             }
-            Some("apis") if rest.len() >= 4 => {
-                let rest = rest.split_off(1);
-                (rest[0].clone(), rest[1].clone(), rest[2..].to_vec())
+            ["apis", group, version, rest @ ..] if !rest.is_empty() => {
+                LocalRequest::from_parts(method, group, version, rest, query).map(Self::Resource)
             }
-            _ => {
-                let path = format!("/{}", rest.join("/"));
-                return Ok(Self::Other { verb: method.to_ascii_lowercase(), path, query });
+            parts => {
+                let path = format!("/{}", parts.join("/"));
+                Ok(Self::Other { verb: method.to_ascii_lowercase(), path, query })
             }
-        };
-        LocalRequest::from_parts(method, group, version, &rest, query).map(Self::Resource)
+        }
     }
 }
 
@@ -188,12 +187,12 @@ impl LocalRequest {
     /// `parts` are the segments after the version; there is at least one.
     fn from_parts(
         method: &str,
-        group: String,
-        version: String,
-        mut parts: &[String],
+        group: &str,
+        version: &str,
+        mut parts: &[&str],
         query: Query,
     ) -> Result<Self, AddressError> {
-        let by_path = match parts[0].as_str() {
+        let by_path = match parts[0] {
             "watch" => Some(Verb::Watch),
             "proxy" => return Err(AddressError::MethodNotAllowed),
             _ => None,
@@ -201,20 +200,17 @@ impl LocalRequest {
         if by_path.is_some() {
             parts = &parts[1..];
         }
-        let first = parts.first().ok_or(AddressError::NoSuchPath)?;
-
         let mut namespace = None;
-        if first == "namespaces"
-            && let Some(given) = parts.get(1)
-        {
-            namespace = Some(given.clone());
+        if let ["namespaces", given, rest @ ..] = parts {
+            namespace = Some(*given);
             // `status` and `finalize` are subresources of the namespace itself.
-            if parts.get(2).is_some_and(|part| part != "status" && part != "finalize") {
-                parts = &parts[2..];
+            if rest.first().is_some_and(|part| !["status", "finalize"].contains(part)) {
+                parts = rest;
             }
         }
         // Anything after the subresource is ignored, as kube-apiserver does.
-        let (resource, name, subresource) = (parts[0].clone(), parts.get(1).cloned(), parts.get(2).cloned());
+        let resource = *parts.first().ok_or(AddressError::NoSuchPath)?;
+        let (name, subresource) = (parts.get(1), parts.get(2));
 
         let verb = match (by_path, method) {
             (Some(verb), _) => verb,
@@ -235,13 +231,25 @@ impl LocalRequest {
         if name.is_none() && matches!(verb, Verb::Update | Verb::Patch) {
             return Err(AddressError::NameMissing);
         }
-        Ok(Self { verb, group, version, namespace, resource, name, subresource, query })
+        Ok(Self {
+            verb,
+            group: group.to_owned(),
+            version: version.to_owned(),
+            namespace: namespace.map(str::to_owned),
+            resource: resource.to_owned(),
+            name: name.map(|name| (*name).to_owned()),
+            subresource: subresource.map(|subresource| (*subresource).to_owned()),
+            legacy_watch: by_path.is_some(),
+            query,
+        })
     }
 
     /// The name that authorization sees: that of the path, else the one that the field selector of a list or watch asks for
     /// (wire rule 9.8).
     pub fn authorized_name(&self) -> Option<String> {
-        if self.name.is_some() || !matches!(self.verb, Verb::List | Verb::Watch) || !self.query.is_decodable() {
+        let by_selector = matches!(self.verb, Verb::List | Verb::Watch) && !self.legacy_watch;
+        // Options that do not decode as a whole give no name.
+        if self.name.is_some() || !by_selector || !self.query.is_decodable() || self.label_selector().is_err() {
             return self.name.clone();
         }
         let fields = self.field_selector().ok()?;

@@ -15,7 +15,9 @@
 //!
 //! [`RESERVED_PREFIX`]: crate::origin::RESERVED_PREFIX
 
+mod applied;
 mod event;
+mod hold;
 mod managed;
 mod metadata;
 mod object;

@@ -11,6 +11,8 @@
 //! validators: inside a value that is passed over only strings and the balance of brackets are looked at.
 
 mod cursor;
+#[doc(hidden)]
+pub mod fuzz;
 mod plan;
 mod scanner;
 mod skip;

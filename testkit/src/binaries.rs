@@ -243,4 +243,14 @@ mod tests {
         assert!(text.contains("\nreplace k8s.io/api => k8s.io/api v0.33.13\n"), "{text}");
         assert!(text.contains("\ntool k8s.io/kubernetes/cmd/kubectl\n"), "{text}");
     }
+
+    #[test]
+    #[ignore = "asks the Go module proxy for another version of Kubernetes"]
+    fn another_version_has_a_module_that_go_accepts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let version = Version::kubernetes("v1.33.13").expect("a version");
+        let module = module_of(&version, folder.path()).expect("a module");
+        let listed = go(&module, &["list", "-f", "{{.Name}}", "k8s.io/kubernetes/cmd/kubectl"]).expect("it is listed");
+        assert_eq!(listed.trim(), "main");
+    }
 }

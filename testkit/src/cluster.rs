@@ -1,5 +1,7 @@
 //! A cluster of one's own on loopback.
 
+mod setup;
+
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::Duration;
@@ -9,14 +11,14 @@ use http::Request;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use rustix::process::Signal;
-use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::binaries::Binaries;
 use crate::eventually::{DEADLINE, eventually_within};
 use crate::kubectl::Kubectl;
-use crate::pki::{Authority, Pair};
-use crate::process::{Group, Port, Process, show, tail};
+use crate::pki::Authority;
+use crate::process::{Group, Port, Process, keeps_logs, show, tail};
+use setup::{apiserver_args, controller_manager_args, etcd_args, server_url, write_kubeconfig, write_pki};
 
 /// How a cluster is started.
 #[derive(Clone, Debug)]
@@ -48,32 +50,24 @@ impl ClusterOptions {
 
 /// A running cluster: etcd, kube-apiserver with RBAC and the aggregation layer, and a few controllers.
 ///
-/// Everything ends with this value. Its logs and data go with it, unless a test fails: then the folder stays and is named on stderr.
+/// Everything ends with this value. Its logs and data go with it, unless the test panicked or the variable `TESTKIT_KEEP` is set:
+/// then the logs stay, and stderr says where.
 #[derive(Debug)]
 pub struct Cluster {
     // In the order in which they are to go: processes, their group, ports, data.
-    _controller_manager: Option<Process>,
+    controller_manager: Option<Process>,
     apiserver: Option<Process>,
     _etcd: Process,
     group: Group,
     port: Port,
     _etcd_ports: [Port; 2],
-    authority: AuthorityDebug,
+    authority: Authority,
     apiserver_args: Vec<String>,
     kubectl: Kubectl,
     binaries: Binaries,
     name: String,
     folder: Option<TempDir>,
     path: PathBuf,
-}
-
-/// rcgen's authority has no `Debug`, and its key should not be shown.
-struct AuthorityDebug(Authority);
-
-impl std::fmt::Debug for AuthorityDebug {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Authority")
-    }
 }
 
 impl Cluster {
@@ -115,17 +109,17 @@ impl Cluster {
 
         let kubeconfig = path.join("admin.kubeconfig");
         write_kubeconfig(&kubeconfig, &path, port.number(), &authority.client("admin", &["system:masters"])?)?;
-        let kubectl = Kubectl::new(binaries.path("kubectl"), kubeconfig, group.id())?;
+        let kubectl = Kubectl::new(binaries.path("kubectl"), kubeconfig, group.id(), &path)?;
         let mut apiserver_args = apiserver_args(&path, &port, &etcd_ports[0]);
         apiserver_args.extend(options.apiserver_args);
         let mut cluster = Self {
-            _controller_manager: None,
+            controller_manager: None,
             apiserver: None,
             _etcd: etcd,
             group,
             port,
             _etcd_ports: etcd_ports,
-            authority: AuthorityDebug(authority),
+            authority,
             apiserver_args,
             kubectl,
             binaries,
@@ -161,7 +155,7 @@ impl Cluster {
     ///
     /// The caller's: more than two groups.
     pub fn kubeconfig_for(&self, user: &str, groups: &[&str]) -> Result<PathBuf> {
-        let pair = self.authority.0.client(user, groups)?;
+        let pair = self.authority.client(user, groups)?;
         let safe: String = user.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
         let (_, kubeconfig) =
             tempfile::Builder::new().prefix(&safe).suffix(".kubeconfig").tempfile_in(&self.path)?.keep()?;
@@ -180,7 +174,7 @@ impl Cluster {
     ///
     /// As [`Cluster::kubeconfig_for`].
     pub fn kubectl_for(&self, user: &str, groups: &[&str]) -> Result<Kubectl> {
-        Kubectl::new(self.binaries.path("kubectl"), self.kubeconfig_for(user, groups)?, self.group.id())
+        Kubectl::new(self.binaries.path("kubectl"), self.kubeconfig_for(user, groups)?, self.group.id(), &self.path)
     }
 
     /// A client as the admin. It belongs to the runtime that calls this.
@@ -241,6 +235,17 @@ impl Cluster {
         self.apiserver.as_ref().context("kube-apiserver is stopped")?.signal(Signal::CONT)
     }
 
+    /// Starts the controllers anew. The garbage collector looks for new kinds every 30 s only, and at its start: a test that adds
+    /// CRDs and wants owned or foreground-deleted objects to go soon need not wait for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::start`].
+    pub async fn restart_controller_manager(&mut self) -> Result<()> {
+        self.controller_manager = None;
+        self.start_controller_manager().await
+    }
+
     async fn start_controller_manager(&mut self) -> Result<()> {
         let log = self.path.join("kube-controller-manager.log");
         let args = controller_manager_args(&self.path, &self.kubeconfig_path());
@@ -248,7 +253,7 @@ impl Cluster {
         let account = "/api/v1/namespaces/default/serviceaccounts/default";
         let ready = self.wait_until("the ServiceAccount default", account).await;
         ready.or_else(|error| process.check_running().and(Err(error)))?;
-        self._controller_manager = Some(process);
+        self.controller_manager = Some(process);
         Ok(())
     }
 
@@ -281,7 +286,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if std::thread::panicking()
+        if keeps_logs()
             && let Some(folder) = self.folder.take()
         {
             show(&format!("the logs of {} stay in {}", self.name, folder.keep().display()));
@@ -305,102 +310,4 @@ fn install_tls_provider() {
     ONCE.call_once(|| {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     });
-}
-
-fn server_url(port: u16) -> String {
-    format!("https://127.0.0.1:{port}")
-}
-
-fn write_pki(folder: &Path) -> Result<Authority> {
-    let authority = Authority::new("kubernetes-ca")?;
-    std::fs::write(folder.join("ca.crt"), authority.pem())?;
-    let names = ["localhost", "127.0.0.1", "10.0.0.1", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
-    authority.server(&names)?.write(folder, "apiserver")?;
-    // A CA of its own, else every client of the cluster could pose as the aggregation layer.
-    let front_proxy = Authority::new("front-proxy-ca")?;
-    std::fs::write(folder.join("front-proxy-ca.crt"), front_proxy.pem())?;
-    front_proxy.client("front-proxy-client", &[])?.write(folder, "front-proxy-client")?;
-    authority.client("service-accounts", &[])?.write(folder, "service-accounts")?;
-    Ok(authority)
-}
-
-/// JSON, which is YAML too.
-fn write_kubeconfig(path: &Path, folder: &Path, port: u16, pair: &Pair) -> Result<()> {
-    let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    pair.write(folder, &name)?;
-    let kubeconfig: Value = json!({
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{ "name": "it", "cluster": {
-            "server": server_url(port),
-            "certificate-authority": folder.join("ca.crt"),
-        } }],
-        "users": [{ "name": "it", "user": {
-            "client-certificate": folder.join(format!("{name}.crt")),
-            "client-key": folder.join(format!("{name}.key")),
-        } }],
-        "contexts": [{ "name": "it", "context": { "cluster": "it", "user": "it", "namespace": "default" } }],
-        "current-context": "it",
-    });
-    Ok(std::fs::write(path, serde_json::to_vec_pretty(&kubeconfig)?)?)
-}
-
-fn etcd_args(folder: &Path, ports: &[Port; 2]) -> Vec<String> {
-    let [client, peer] = ports.each_ref().map(|port| format!("http://127.0.0.1:{}", port.number()));
-    vec![
-        format!("--data-dir={}", folder.join("etcd").display()),
-        format!("--listen-client-urls={client}"),
-        format!("--advertise-client-urls={client}"),
-        format!("--listen-peer-urls={peer}"),
-        format!("--initial-advertise-peer-urls={peer}"),
-        format!("--initial-cluster=default={peer}"),
-        "--unsafe-no-fsync".to_owned(),
-        "--log-level=warn".to_owned(),
-    ]
-}
-
-fn apiserver_args(folder: &Path, port: &Port, etcd: &Port) -> Vec<String> {
-    let file = |name: &str| folder.join(name).display().to_string();
-    vec![
-        format!("--etcd-servers=http://127.0.0.1:{}", etcd.number()),
-        "--bind-address=127.0.0.1".to_owned(),
-        format!("--secure-port={}", port.number()),
-        // Must not be loopback; nothing is sent there.
-        "--advertise-address=10.0.0.1".to_owned(),
-        "--endpoint-reconciler-type=none".to_owned(),
-        "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
-        "--authorization-mode=RBAC".to_owned(),
-        format!("--client-ca-file={}", file("ca.crt")),
-        format!("--tls-cert-file={}", file("apiserver.crt")),
-        format!("--tls-private-key-file={}", file("apiserver.key")),
-        "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
-        format!("--service-account-key-file={}", file("service-accounts.crt")),
-        format!("--service-account-signing-key-file={}", file("service-accounts.key")),
-        // Without these it does not publish the ConfigMap by which aggregated servers authenticate it.
-        format!("--requestheader-client-ca-file={}", file("front-proxy-ca.crt")),
-        "--requestheader-allowed-names=front-proxy-client".to_owned(),
-        "--requestheader-username-headers=X-Remote-User".to_owned(),
-        "--requestheader-group-headers=X-Remote-Group".to_owned(),
-        "--requestheader-extra-headers-prefix=X-Remote-Extra-".to_owned(),
-        format!("--proxy-client-cert-file={}", file("front-proxy-client.crt")),
-        format!("--proxy-client-key-file={}", file("front-proxy-client.key")),
-        "--profiling=false".to_owned(),
-    ]
-}
-
-fn controller_manager_args(folder: &Path, kubeconfig: &Path) -> Vec<String> {
-    let file = |name: &str| folder.join(name).display().to_string();
-    vec![
-        format!("--kubeconfig={}", kubeconfig.display()),
-        "--controllers=namespace-controller,garbage-collector-controller,resourcequota-controller,serviceaccount-controller,\
-         root-ca-certificate-publisher-controller,serviceaccount-token-controller"
-            .to_owned(),
-        "--leader-elect=false".to_owned(),
-        "--secure-port=0".to_owned(),
-        "--kube-api-qps=200".to_owned(),
-        "--kube-api-burst=400".to_owned(),
-        "--use-service-account-credentials=false".to_owned(),
-        format!("--service-account-private-key-file={}", file("service-accounts.key")),
-        format!("--root-ca-file={}", file("ca.crt")),
-    ]
 }

@@ -40,8 +40,9 @@ pub struct Output {
 }
 
 impl Kubectl {
-    pub(crate) fn new(program: PathBuf, kubeconfig: PathBuf, group: i32) -> Result<Self> {
-        let cache = tempfile::Builder::new().prefix("kubectl-cache-").tempdir()?;
+    /// `folder` is where the cache goes: the cluster's, which goes with a killed test too.
+    pub(crate) fn new(program: PathBuf, kubeconfig: PathBuf, group: i32, folder: &Path) -> Result<Self> {
+        let cache = tempfile::Builder::new().prefix("kubectl-cache-").tempdir_in(folder)?;
         Ok(Self { program, kubeconfig, cache: Arc::new(cache), group, timeout: TIMEOUT })
     }
 

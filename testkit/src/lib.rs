@@ -5,7 +5,7 @@
 //! | [`binaries`] | etcd and Kubernetes: found, or built once from the Go modules that are pinned in `go/` |
 //! | [`cluster`] | a cluster of one's own: etcd, kube-apiserver, kube-controller-manager |
 //! | [`kubectl`] | the real kubectl against a cluster |
-//! | [`eventually`] | waiting for conditions, never for time |
+//! | [`eventually()`] | waiting for conditions, never for time |
 //! | [`crossplane`] | what a real Crossplane does to XRDs, claims and composites, as it was recorded |
 //! | [`fixtures`] | real XRDs and claims, and the recording |
 //! | [`connector`] | the `connector` process between two clusters |
@@ -16,14 +16,14 @@ pub mod binaries;
 pub mod cluster;
 pub mod connector;
 pub mod crossplane;
-pub mod eventually;
+mod eventually;
 pub mod fixtures;
 pub mod kubectl;
 mod pki;
 mod process;
 
 pub use cluster::{Cluster, ClusterOptions};
-//pub use connector::{Connector, ConnectorOptions};
+pub use connector::{Connector, ConnectorOptions};
 pub use crossplane::Crossplane;
 pub use eventually::{DEADLINE, eventually, eventually_within};
 pub use kubectl::Kubectl;

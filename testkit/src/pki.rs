@@ -13,8 +13,14 @@ pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
+// Derived, it would show the key.
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Authority")
+    }
+}
+
 /// A certificate with its key, both PEM.
-#[derive(Clone, Debug)]
 pub(crate) struct Pair {
     pub(crate) certificate: String,
     pub(crate) key: String,

@@ -92,6 +92,10 @@ impl Process {
         &self.log
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// An error with the end of the log when the process is no longer running.
     pub(crate) fn check_running(&mut self) -> Result<()> {
         match self.child.try_wait()? {
@@ -147,6 +151,11 @@ pub(crate) fn tail(log: &Path) -> String {
     let text = std::fs::read(log).unwrap_or_default();
     let from = text.len().saturating_sub(TAIL);
     String::from_utf8_lossy(&text[from..]).into_owned()
+}
+
+/// Whether logs are to stay: a test panicked, or whoever runs it wants them.
+pub(crate) fn keeps_logs() -> bool {
+    std::thread::panicking() || std::env::var_os("TESTKIT_KEEP").is_some_and(|keep| !keep.is_empty())
 }
 
 /// Says something on the process's own stderr, which the test harness does not capture.

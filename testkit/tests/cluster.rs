@@ -1,16 +1,12 @@
 //! The kit's clusters are real ones, and end when they should.
 
-use std::time::Instant;
-
 use anyhow::{Context, Result, ensure};
 use http::Request;
 use testkit::{Cluster, ClusterOptions, eventually};
 
 #[tokio::test]
 async fn two_clusters_start_beside_each_other() -> Result<()> {
-    let start = Instant::now();
     let (app, control_plane) = Cluster::start_two().await?;
-    eprintln!("two clusters after {:?}", start.elapsed());
     ensure!(app.server_url() != control_plane.server_url());
 
     // By this ConfigMap an aggregated server knows the front.

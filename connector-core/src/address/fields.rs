@@ -44,7 +44,11 @@ impl FromStr for FieldSelector {
                     "invalid selector: '{selector}'; can't understand '{term}'"
                 )));
             };
-            requirements.push(FieldRequirement { field: field.to_owned(), equal, value: unescape(value)? });
+            let value = unescape(value)?;
+            // An operator alone requires nothing.
+            if !field.is_empty() || !value.is_empty() {
+                requirements.push(FieldRequirement { field: field.to_owned(), equal, value });
+            }
         }
         Ok(Self { requirements })
     }

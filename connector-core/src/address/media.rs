@@ -108,10 +108,16 @@ impl<'a> Clause<'a> {
         let blank = |text: &'a str| text.trim_matches(' ');
         let mut parts = text.split(';');
         let (media, sub) = match blank(parts.next().unwrap_or_default()).split_once('/') {
-            Some((media, sub)) if !sub.is_empty() && !sub.contains('/') => (blank(media), blank(sub)),
             None if blank(text.split(';').next()?) == "*" => ("*", "*"),
-            _ => return None,
+            None => return None,
+            Some((media, "")) if blank(media) == "*" => ("*", "*"),
+            Some((_, "")) => return None,
+            // A slash at the end is passed over.
+            Some((media, sub)) => (blank(media), blank(sub.strip_suffix('/').unwrap_or(sub))),
         };
+        if sub.contains('/') {
+            return None;
+        }
         let mut clause = Self { media, sub, quality: 1.0, parameters: Vec::new() };
         for (key, value) in parts.filter_map(|part| part.split_once('=')) {
             match blank(key) {

@@ -39,9 +39,9 @@ impl LocalRequest {
         }
 
         // Only reads and writes of one object have a name in the remote path.
-        let named = !self.verb.selects() && !(self.verb == Verb::Create && self.subresource.is_none());
+        let on_collection = self.verb.selects() || (self.verb == Verb::Create && self.subresource.is_none());
         let name = match (namespace, self.name.as_deref()) {
-            (Some(namespace), Some(name)) if named => Some(scheme.remote_name(form, namespace, name)),
+            (Some(namespace), Some(name)) if !on_collection => Some(scheme.remote_name(form, namespace, name)),
             _ => None,
         };
         if self.verb.selects() {

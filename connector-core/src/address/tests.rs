@@ -123,6 +123,8 @@ fn authorized_name() {
     assert_eq!(name("/apis/g/v/foos?fieldSelector=metadata.name!%3Da"), None);
     assert_eq!(name("/apis/g/v/foos?fieldSelector=metadata.name%3D.."), None);
     assert_eq!(name("/apis/g/v/foos?limit=x&fieldSelector=metadata.name%3Da"), None);
+    assert_eq!(name("/apis/g/v/foos?labelSelector=a%3D%3D%3D&fieldSelector=metadata.name%3Da"), None);
+    assert_eq!(name("/apis/g/v/watch/foos?fieldSelector=metadata.name%3Da"), None);
 }
 
 /// Wire rules 6.15, 8.15, 5.1.

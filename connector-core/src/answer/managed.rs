@@ -8,12 +8,18 @@ use crate::origin::{ANNOTATION_OWNERS, RESERVED_PREFIX};
 const FIELD: &str = "f:";
 const OWNER_FIELDS: &str = "f:ownerReferences";
 
-/// Plans the edits of the array at offset `at`; false when nothing of it is left. A value that is no array stays.
-pub(super) fn rewrite(source: &[u8], at: usize, owners: Option<&Owners<'_>>, plan: &mut Plan) -> Result<bool, Error> {
-    let mut cursor = Cursor::new(source, at);
+/// Reads the array before which the cursor stands and plans its edits; false, and no edits, when nothing of it is left. A value
+/// that is no array stays.
+pub(super) fn rewrite<'a>(
+    cursor: &mut Cursor<'a>,
+    source: &'a [u8],
+    owners: Option<&Owners>,
+    plan: &mut Plan,
+) -> Result<bool, Error> {
     if cursor.kind()? != Kind::Array {
-        return Ok(true);
+        return cursor.skip().map(|_| true);
     }
+    let all = plan.mark();
     let mut fields = Fields { source, cursor, owners, plan };
     let mut walk = fields.cursor.array()?;
     let mut weeder = Weeder::default();
@@ -25,14 +31,18 @@ pub(super) fn rewrite(source: &[u8], at: usize, owners: Option<&Owners<'_>>, pla
             weeder.remove(mark, entry, fields.cursor.at(), fields.plan);
         }
     }
-    Ok(weeder.kept() > 0 || !weeder.has_removed())
+    let left = weeder.kept() > 0 || !weeder.has_removed();
+    if !left {
+        plan.undo(all);
+    }
+    Ok(left)
 }
 
 /// A walk over the field sets. Each step reads one value and tells whether any of it is left; what was empty before stays.
 struct Fields<'a, 'p> {
     source: &'a [u8],
-    cursor: Cursor<'a>,
-    owners: Option<&'p Owners<'p>>,
+    cursor: &'p mut Cursor<'a>,
+    owners: Option<&'p Owners>,
     plan: &'p mut Plan,
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde::Deserialize;
 
-use super::{Asked, managed};
+use super::{Asked, applied, managed};
 use crate::json::{Cursor, Entry, Error, Kind, Member, Plan, Text, Weeder};
 use crate::origin::{
     ANNOTATION_CONNECTION_SECRET, ANNOTATION_NAME, ANNOTATION_OWNERS, LABEL_CLUSTER, LABEL_NAME, LABEL_NAMESPACE,
@@ -59,13 +59,20 @@ pub(super) fn rewrite<'a>(
             spot.remove(name, plan);
         }
     }
-    let [_, owners, _] = &members.annotations.values;
-    let owners = owners.as_deref().and_then(Owners::parse);
-    members.restore_owners(owners.as_ref(), source, name, plan);
+    if let Some((value, text)) = &members.annotations.applied
+        && let Some(text) = applied::local(asked, *text)
+    {
+        plan.replace_string(value.clone(), &text);
+    }
+    members.restore_owners(source, name, plan);
     if let Some(spot) = &members.spots[MANAGED] {
-        let mark = plan.mark();
-        if !managed::rewrite(source, spot.value.start, owners.as_ref(), plan)? {
-            plan.undo(mark);
+        let left = match members.managed_left {
+            Some(left) => left,
+            None => {
+                managed::rewrite(&mut Cursor::new(source, spot.value.start), source, members.owners.as_ref(), plan)?
+            }
+        };
+        if !left {
             spot.remove(name, plan);
         }
     }
@@ -88,6 +95,10 @@ struct Members<'a> {
     remote_name: Option<Text<'a>>,
     labels: Weeded<'a>,
     annotations: Weeded<'a>,
+    /// The references that the annotations hold.
+    owners: Option<Owners>,
+    /// Whether anything is left of `managedFields`; unset where they could not be read yet.
+    managed_left: Option<bool>,
     /// The member behind which `ownerReferences` stand, and its end: in sorted order, and in that of the struct.
     sorted_anchor: Option<(Entry, usize)>,
     struct_anchor: Option<(Entry, usize)>,
@@ -107,13 +118,18 @@ impl Spot {
     fn remove(&self, name: &Self, plan: &mut Plan) {
         match self.next {
             Some(next) if self.entry.start < name.entry.start => plan.remove(self.entry.start..next),
-            _ => plan.remove(self.entry.lead..self.value.end),
+            _ => remove_behind_name(self.entry, self.value.end, plan),
         }
     }
 }
 
+/// Takes a member away that stands behind `name`, which stays.
+pub(super) fn remove_behind_name(entry: Entry, end: usize, plan: &mut Plan) {
+    plan.remove(entry.lead..end);
+}
+
 impl<'a> Members<'a> {
-    fn read(cursor: &mut Cursor<'a>, source: &[u8], plan: &mut Plan) -> Result<Self, Error> {
+    fn read(cursor: &mut Cursor<'a>, source: &'a [u8], plan: &mut Plan) -> Result<Self, Error> {
         let mut walk = cursor.object()?;
         let mut all = Self::default();
         let mut last: Option<usize> = None;
@@ -142,7 +158,15 @@ impl<'a> Members<'a> {
                     let wanted = [ANNOTATION_NAME, ANNOTATION_OWNERS, ANNOTATION_CONNECTION_SECRET];
                     all.annotations = Weeded::read(wanted, cursor, source, plan)?;
                     emptied = all.annotations.emptied;
+                    all.owners = all.annotations.values[1].as_deref().and_then(Owners::parse);
                     all.annotations.whole.clone()
+                }
+                // Whose references a manager has set is known by the annotations. Kubernetes writes these before, in both
+                // orders; else the fields are passed over and read at the end.
+                (Some(MANAGED), _) if all.spots[ANNOTATIONS].is_some() => {
+                    let start = cursor.at();
+                    all.managed_left = Some(managed::rewrite(cursor, source, all.owners.as_ref(), plan)?);
+                    start..cursor.at()
                 }
                 _ => cursor.skip()?,
             };
@@ -183,8 +207,8 @@ impl<'a> Members<'a> {
 
     /// Puts the user's owner references where they were (wire rule 6.9): in the place of those that were set remotely, or
     /// where the order of the members wants them.
-    fn restore_owners(&self, owners: Option<&Owners<'_>>, source: &[u8], name: &Spot, plan: &mut Plan) {
-        match (&self.spots[OWNERS], owners) {
+    fn restore_owners(&self, source: &[u8], name: &Spot, plan: &mut Plan) {
+        match (&self.spots[OWNERS], &self.owners) {
             (Some(spot), Some(owners)) => plan.replace(spot.value.clone(), &[owners.json.as_bytes()]),
             (Some(spot), None) => spot.remove(name, plan),
             (None, Some(owners)) => {
@@ -212,6 +236,8 @@ struct Weeded<'a> {
     emptied: bool,
     /// The values of the keys that were wanted.
     values: [Option<Cow<'a, str>>; 3],
+    /// What kubectl applied, where that may be in remote terms.
+    applied: Option<(Range<usize>, Text<'a>)>,
 }
 
 impl<'a> Weeded<'a> {
@@ -222,10 +248,15 @@ impl<'a> Weeded<'a> {
         let mut walk = cursor.object()?;
         let mut weeder = Weeder::default();
         let mut values = [const { None }; 3];
+        let mut applied = None;
         while let Some(Member { key, entry }) = cursor.member(&mut walk)? {
             let mark = weeder.lead(source, entry, plan);
             if !key.starts_with(RESERVED_PREFIX) {
-                cursor.skip()?;
+                if key.is(applied::KEY) && cursor.kind()? == Kind::String {
+                    applied = Some(cursor.string()?).filter(|(value, _)| applied::is_remote(&source[value.clone()]));
+                } else {
+                    cursor.skip()?;
+                }
                 weeder.keep();
                 continue;
             }
@@ -247,19 +278,19 @@ impl<'a> Weeded<'a> {
         if emptied {
             plan.undo(all);
         }
-        Ok(Self { whole: start..cursor.at(), emptied, values })
+        Ok(Self { whole: start..cursor.at(), emptied, values, applied })
     }
 }
 
 /// The user's owner references, as they were put away.
-pub(super) struct Owners<'a> {
-    json: &'a str,
+pub(super) struct Owners {
+    json: String,
     uids: Vec<String>,
 }
 
-impl<'a> Owners<'a> {
+impl Owners {
     /// `None` when there are none, or the text is not an array of references: then nobody's are shown.
-    fn parse(json: &'a str) -> Option<Self> {
+    fn parse(json: &str) -> Option<Self> {
         #[derive(Deserialize)]
         struct Reference {
             uid: String,
@@ -268,7 +299,7 @@ impl<'a> Owners<'a> {
         let mut uids: Vec<String> = references.into_iter().map(|reference| reference.uid).collect();
         uids.sort_unstable();
         uids.dedup();
-        (!uids.is_empty()).then_some(Self { json, uids })
+        (!uids.is_empty()).then(|| Self { json: json.to_owned(), uids })
     }
 
     /// What `managedFields` say of whoever set the references: the value of `f:ownerReferences`.

@@ -1,21 +1,21 @@
 //! One object that is whole in memory.
 
+use bytes::Bytes;
+
 use super::metadata::{self, Secret, Subject};
-use super::{AnswerError, Asked};
+use super::{AnswerError, Asked, Rewriter, Shape};
 use crate::json::{Cursor, Error, Kind, Plan};
 
-/// Rewrites one object that is whole in memory, such as the answer to a write.
+/// Rewrites one object that is whole in memory, such as the answer to a write: [`Shape::Object`] in one chunk.
 ///
 /// # Errors
-/// [`AnswerError::Foreign`] when it is not the object that was asked for; [`AnswerError::Malformed`] and
-/// [`AnswerError::TooDeep`] when the control plane sent no object.
+/// Those of [`Rewriter`]: [`AnswerError::Foreign`] when it is not the object that was asked for.
 pub fn object(asked: &Asked, raw: &[u8]) -> Result<Vec<u8>, AnswerError> {
-    let mut plan = Plan::default();
-    let subject = rewrite(asked, raw, 0, &mut plan).map_err(|error| AnswerError::of(error, 0))?;
-    subject.ok_or(AnswerError::Foreign)?;
-    let mut out = Vec::with_capacity(raw.len());
-    plan.apply(raw, &mut out);
-    Ok(out)
+    let mut rewriter = Rewriter::new(asked.clone(), Shape::Object);
+    let mut out = Vec::new();
+    rewriter.push(Bytes::copy_from_slice(raw), &mut out)?;
+    rewriter.finish()?;
+    Ok(out.concat())
 }
 
 /// Rewrites a `Scale`, the answer of the subresource `scale`.

@@ -1,14 +1,17 @@
 //! The rewriter of answers that come in chunks.
 
+mod end;
+
 use bytes::{Bytes, BytesMut};
 
 use super::event::Event as WatchEvent;
+use super::hold::{Hold, Mode};
 use super::metadata::Secret;
-use super::object::{Parts, rename_secret};
+use super::object::Parts;
 use super::out::Out;
-use super::table::{self, Columns};
-use super::{AnswerError, Asked, MAX_HELD, Shape};
-use crate::json::{Entry, Event, Kind, Plan, Scanner, Sink, Weeder};
+use super::table::Columns;
+use super::{AnswerError, Asked, Shape};
+use crate::json::{Event, Kind, Plan, Scanner, Sink, Weeder};
 
 /// Rewrites one answer, chunk by chunk, whatever the chunks.
 ///
@@ -137,7 +140,7 @@ impl Rewriter {
             shape,
             scanner: Scanner::new(),
             place: Place::Start,
-            hold: Hold { carry: Vec::new(), mark: 0, mode, seen: 0 },
+            hold: Hold::new(mode),
             member: Member::Other,
             list: List::default(),
             item: Item::default(),
@@ -169,7 +172,7 @@ impl Rewriter {
             self.scratch = scratch;
         } else if self.at_boundary() {
             // Most watches are idle most of the time: they keep no memory.
-            self.hold.carry = Vec::new();
+            self.hold.shrink();
             self.plan = Plan::default();
         }
         Ok(())
@@ -196,7 +199,7 @@ impl Rewriter {
         let chunk = out.chunk;
         let mut at = 0;
         loop {
-            let base = self.hold.seen;
+            let base = self.hold.seen();
             let Some(event) = self.scanner.next(chunk, &mut at).map_err(|error| AnswerError::of(error, base))? else {
                 break;
             };
@@ -289,7 +292,7 @@ impl Rewriter {
 
     fn enter(&mut self, place: Place, at: &mut usize) -> Result<(), AnswerError> {
         self.place = place;
-        let base = self.hold.seen;
+        let base = self.hold.seen();
         self.scanner.enter(at).map_err(|error| AnswerError::of(error, base))
     }
 
@@ -351,100 +354,6 @@ impl Rewriter {
             Place::Start | Place::Whole | Place::Root => Ok(()),
         }
     }
-}
-
-/// What happens where something that is held ends.
-impl Rewriter {
-    /// The `metadata` of an object ends before `at`: from here on the object is shown, or it is not.
-    fn decide(&mut self, at: usize, out: &mut Out<'_>) -> Result<(), AnswerError> {
-        let Self { asked, shape, hold, list, item, plan, .. } = self;
-        let (base, source) = hold.take(out.chunk, at)?;
-        let entry = Entry { lead: 0, start: list.element };
-        let mark = list.weeder.lead(source, entry, plan);
-        let subject = item.parts.rewrite(asked, source, plan).map_err(|error| AnswerError::of(error, base))?;
-        match subject {
-            Some(subject) => {
-                list.weeder.keep();
-                item.state = ItemState::Shown;
-                item.secret = subject.secret.filter(|_| item.parts.spec.is_none());
-                plan.apply(source, out);
-                hold.release(at, Mode::Pass);
-            }
-            None if *shape == Shape::Object => return Err(AnswerError::Foreign),
-            None => {
-                list.weeder.remove(mark, entry, source.len(), plan);
-                plan.clear();
-                item.state = ItemState::Dropped;
-                hold.release(at, Mode::Drop);
-            }
-        }
-        Ok(())
-    }
-
-    /// The `spec` of an object that is shown ends before `at`; it is held where it may name a connection secret.
-    fn rename_secret(&mut self, at: usize, out: &mut Out<'_>) -> Result<(), AnswerError> {
-        let Some(secret) = self.item.secret.take() else { return Ok(()) };
-        let (base, source) = self.hold.take(out.chunk, at)?;
-        rename_secret(&secret, source, 0, &mut self.plan).map_err(|error| AnswerError::of(error, base))?;
-        self.plan.apply(source, out);
-        self.hold.release(at, Mode::Pass);
-        Ok(())
-    }
-
-    /// An element that is held whole ends before `at`: a row, or something else than an object with `metadata` in a list.
-    fn end_element(&mut self, at: usize, out: &mut Out<'_>) -> Result<(), AnswerError> {
-        let Self { asked, shape, hold, list, place, plan, .. } = self;
-        let (base, source) = hold.take(out.chunk, at)?;
-        let entry = Entry { lead: 0, start: list.element };
-        let mark = list.weeder.lead(source, entry, plan);
-        let shown = match (*shape, *place) {
-            (Shape::Table(show), Place::Rows) => {
-                table::row(asked, show, source, list.element, plan).map_err(|error| AnswerError::of(error, base))?
-            }
-            _ => false,
-        };
-        if shown {
-            list.weeder.keep();
-            plan.apply(source, out);
-        } else {
-            list.weeder.remove(mark, entry, source.len(), plan);
-            plan.clear();
-        }
-        hold.release(at, Mode::Hold);
-        Ok(())
-    }
-
-    /// An event, or a Table that is held whole, ends before `at`.
-    fn end_whole(&mut self, at: usize, out: &mut Out<'_>) -> Result<(), AnswerError> {
-        let Self { asked, shape, hold, item, event, columns, plan, .. } = self;
-        let (base, source) = hold.take(out.chunk, at)?;
-        let shown = match *shape {
-            Shape::TableWatch(show) => {
-                WatchEvent::read(source).and_then(|event| event.rewrite_table(asked, show, source, columns, plan))
-            }
-            Shape::ObjectTable(show) => table::whole(asked, show, source, 0, columns, plan),
-            Shape::Object | Shape::List | Shape::Table(_) | Shape::Watch => {
-                event.rewrite(asked, source, item.parts, plan)
-            }
-        };
-        let shown = shown.map_err(|error| AnswerError::of(error, base))?;
-        if shown {
-            plan.apply(source, out);
-        } else {
-            plan.clear();
-        }
-        if !shape.is_watch() {
-            hold.release(at, Mode::Pass);
-            return if shown { Ok(()) } else { Err(AnswerError::Foreign) };
-        }
-        if shown {
-            out.write(b"\n");
-        }
-        hold.release(at, Mode::Drop);
-        self.scanner = Scanner::new();
-        self.place = Place::Start;
-        Ok(())
-    }
 
     /// Refuses a member that is there twice: it would be read one way here and another way by the client.
     fn once(&self, again: bool, at: usize) -> Result<(), AnswerError> {
@@ -452,85 +361,7 @@ impl Rewriter {
     }
 
     fn malformed(&self, at: usize) -> AnswerError {
-        AnswerError::Malformed { at: self.hold.seen + at as u64 }
-    }
-}
-
-/// Bytes that have come and not gone out.
-#[derive(Debug)]
-struct Hold {
-    /// What is held of the chunks before this one. Invariant: empty unless the mode is [`Mode::Hold`].
-    carry: Vec<u8>,
-    /// The bytes of this chunk before this offset are done with, or in `carry`.
-    mark: usize,
-    mode: Mode,
-    /// The bytes of the answer before this chunk.
-    seen: u64,
-}
-
-/// What becomes of the bytes behind [`Hold::mark`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    /// They go out.
-    Pass,
-    /// They are not for the client.
-    Drop,
-    /// It is not known yet.
-    Hold,
-}
-
-impl Hold {
-    /// The offset in what is held of offset `at` in this chunk.
-    fn offset(&self, at: usize) -> usize {
-        self.carry.len() + at - self.mark
-    }
-
-    /// Holds what comes from `at` on; nothing may be held yet.
-    fn begin(&mut self, at: usize, out: &mut Out<'_>) {
-        if self.mode == Mode::Pass && self.mark < at {
-            out.keep(&out.chunk[self.mark..at]);
-        }
-        self.mark = at;
-        self.mode = Mode::Hold;
-    }
-
-    /// All that is held, up to `at`, and where in the answer it begins.
-    fn take<'a>(&'a mut self, chunk: &'a Bytes, at: usize) -> Result<(u64, &'a [u8]), AnswerError> {
-        let base = self.seen + self.mark as u64 - self.carry.len() as u64;
-        if self.carry.is_empty() {
-            let source = &chunk[self.mark..at];
-            return if source.len() > MAX_HELD { Err(AnswerError::TooLarge) } else { Ok((base, source)) };
-        }
-        self.carry_on(&chunk[self.mark..at])?;
-        self.mark = at;
-        Ok((base, &self.carry))
-    }
-
-    /// What is held is done with.
-    fn release(&mut self, at: usize, mode: Mode) {
-        self.carry.clear();
-        self.mark = at;
-        self.mode = mode;
-    }
-
-    fn end_chunk(&mut self, out: &mut Out<'_>) -> Result<(), AnswerError> {
-        let rest = &out.chunk[self.mark..];
-        match self.mode {
-            Mode::Pass if !rest.is_empty() => out.keep(rest),
-            Mode::Pass | Mode::Drop => {}
-            Mode::Hold => self.carry_on(rest)?,
-        }
-        self.mark = 0;
-        self.seen += out.chunk.len() as u64;
-        Ok(())
-    }
-
-    fn carry_on(&mut self, part: &[u8]) -> Result<(), AnswerError> {
-        if self.carry.len() + part.len() > MAX_HELD {
-            return Err(AnswerError::TooLarge);
-        }
-        self.carry.extend_from_slice(part);
-        Ok(())
+        AnswerError::Malformed { at: self.hold.seen() + at as u64 }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Delete options: tied to the object that was checked (wire rules 8.7, 8.14).
 
 use super::error::BodyError;
-use super::members::{Members, quote};
-use super::object::{text, tie};
+use super::members::{Members, quote, type_of};
+use super::object::{text, tie, type_meta_fault};
 use super::{Live, Target, Translated};
 use crate::address::{BodyType, Query};
 
@@ -28,13 +28,13 @@ pub fn delete_options(
     } else {
         let wrong = |error: &dyn ToString| BodyError::DeleteOptions(error.to_string());
         json = text(body, body_type).map_err(|error| wrong(&error))?;
-        Members::parse(&json)
-            .map_err(|error| wrong(&format!("couldn't get version/kind; json parse error: {error}")))?
+        Members::parse(&json).map_err(|error| wrong(&type_meta_fault(&json, &error)))?
     };
     if let Some(live) = live {
         let given = options.get_some("preconditions").unwrap_or("{}").to_owned();
-        let wrong = "json: cannot unmarshal into Go struct field DeleteOptions.preconditions of type v1.Preconditions";
-        let mut preconditions = Members::parse(&given).map_err(|_| BodyError::DeleteOptions(wrong.to_owned()))?;
+        let place = "Go struct field DeleteOptions.preconditions of type v1.Preconditions";
+        let wrong = |_| BodyError::DeleteOptions(format!("json: cannot unmarshal {} into {place}", type_of(&given)));
+        let mut preconditions = Members::parse(&given).map_err(wrong)?;
         tie(&mut preconditions, live);
         options.set("preconditions", preconditions.render());
     }

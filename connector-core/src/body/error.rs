@@ -4,7 +4,10 @@ use thiserror::Error;
 
 use super::Target;
 use crate::origin::RESERVED_PREFIX;
-use crate::status::{Cause, Status};
+use crate::status::{Cause, Details, Status};
+
+/// The most bytes of a body (wire rule 1.26).
+pub(super) const BODY_MAX: usize = 3 * 1024 * 1024;
 
 /// A body cannot be translated. The client is at fault.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -18,9 +21,9 @@ pub enum BodyError {
         summary: String,
     },
     /// A member has the wrong type. 400.
-    #[error("json: cannot unmarshal {found} into Go struct field ObjectMeta.{field} of type {expected}")]
+    #[error("json: cannot unmarshal {found} into Go {place} of type {expected}", place = place(field))]
     WrongType {
-        /// The path of the member.
+        /// The name of the member in metadata; empty for metadata itself.
         field: &'static str,
         /// The type it has.
         found: &'static str,
@@ -60,6 +63,8 @@ pub enum BodyError {
     /// A label or annotation under [`RESERVED_PREFIX`] is written (wire rule 11.17). 422; leave it out.
     #[error("{key:?} is reserved")]
     Reserved {
+        /// The local name of the object, where it is known.
+        name: String,
         /// `metadata.labels` or `metadata.annotations`.
         field: &'static str,
         /// The key.
@@ -68,6 +73,17 @@ pub enum BodyError {
     /// A patch does not decode. 400.
     #[error("error decoding patch: {0}")]
     Patch(String),
+    /// A merge patch is `null`. 400.
+    #[error("Invalid JSON Patch")]
+    NoPatch,
+    /// A patch gives a member the wrong type. 422.
+    #[error("{reason}")]
+    Unfit {
+        /// The patch.
+        patch: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// An apply patch does not decode. 400.
     #[error("error decoding YAML: {0}")]
     Apply(String),
@@ -77,6 +93,9 @@ pub enum BodyError {
         /// How many it has.
         found: usize,
     },
+    /// A patch becomes larger than a body may be. 413; send it in parts.
+    #[error("Request entity too large: limit is {BODY_MAX}")]
+    TooLarge,
     /// An operation of a JSON patch does not apply to the object, or a test fails (wire rule 8.10). 422.
     #[error("the server rejected our request due to an error in our request")]
     Inapplicable,
@@ -91,7 +110,6 @@ pub enum BodyError {
 impl BodyError {
     /// The answer to the client, in local terms.
     pub fn status(&self, target: &Target<'_>) -> Status {
-        let name = target.name.unwrap_or_default();
         match self {
             Self::Unrecognized { reason, summary } => Status::bad_request(format!(
                 "the object provided is unrecognized (must be of type {}): {reason} ({summary})",
@@ -103,7 +121,7 @@ impl BodyError {
                 kind = target.kind
             )),
             Self::Invalid { name, causes } => Status::invalid(target.group, target.kind, name, causes.clone()),
-            Self::Reserved { field, key } => {
+            Self::Reserved { name, field, key } => {
                 let message = format!("Forbidden: {key:?} must not be set: keys under {RESERVED_PREFIX} are reserved");
                 let reason = "FieldValueForbidden".to_owned();
                 let cause = Cause { reason, message, field: (*field).to_owned() };
@@ -112,14 +130,30 @@ impl BodyError {
             Self::TooManyOperations { .. } => {
                 Status::failure(413, "RequestEntityTooLarge", format!("Request entity too large: {self}"))
             }
-            Self::Inapplicable | Self::Untranslatable(_) => Status::failure(422, "Invalid", self.to_string()),
+            Self::Unfit { patch, reason } => {
+                // The reference server shows the object that the patch made; here it is the patch.
+                Status::invalid("", "", "", vec![invalid_value("patch", patch, reason)])
+            }
+            Self::TooLarge => Status::too_large(BODY_MAX),
+            Self::Inapplicable | Self::Untranslatable(_) => {
+                Status::failure(422, "Invalid", self.to_string()).about(Details::default())
+            }
             Self::ApiVersion { .. }
             | Self::NamespaceMismatch
             | Self::NameMismatch { .. }
             | Self::NameUndeterminable(_)
             | Self::Patch(_)
+            | Self::NoPatch
             | Self::Apply(_)
             | Self::DeleteOptions(_) => Status::bad_request(self.to_string()),
+        }
+    }
+
+    /// The same for a patch, whose outcome has the wrong type.
+    pub(super) fn of_patch(self, patch: &str) -> Self {
+        match self {
+            Self::WrongType { .. } => Self::Unfit { patch: patch.to_owned(), reason: self.to_string() },
+            other => other,
         }
     }
 
@@ -137,6 +171,10 @@ impl BodyError {
         }
         Self::Unrecognized { reason: reason.to_string(), summary }
     }
+}
+
+fn place(field: &str) -> String {
+    if field.is_empty() { "value".to_owned() } else { format!("struct field ObjectMeta.{field}") }
 }
 
 /// A cause for a member whose value must not be.

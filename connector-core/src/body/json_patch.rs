@@ -11,48 +11,51 @@
 //! The patch begins with a test of the UID, so that it applies to the object that the picture is of.
 
 mod pointer;
+mod transfer;
 mod view;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use self::pointer::{Pointer, edit, lookup};
 use self::view::{Map, View, Which};
-use super::error::BodyError;
-use super::members::{Members, quote, type_of, unquote};
+use super::error::{BODY_MAX, BodyError};
+use super::members::{Members, decoding_fault, quote, unquote};
 use super::object::{check_name, replace_metadata, user_map};
 use super::secret::{self, Change, REF};
 use super::{Live, Target, Translated, owners};
 use crate::address::PatchType;
 use crate::origin::{ANNOTATION_CONNECTION_SECRET, ANNOTATION_OWNERS, RESERVED_PREFIX};
-use serde_json::value::RawValue;
 
 /// The most operations of a JSON patch (`handlers/patch.go`).
 pub(super) const OPERATIONS_MAX: usize = 10_000;
+/// The most bytes that one patch may copy (`JSONPatchMaxCopyBytes` of `server/config.go`).
+const COPIED_MAX: usize = 3 * 1024 * 1024;
 
 /// The body of a JSON patch to the object `live`, or to its status or scale.
 pub fn json_patch(target: &Target<'_>, live: &Live, body: &[u8]) -> Result<Translated, BodyError> {
     let text = std::str::from_utf8(body).map_err(|error| BodyError::Patch(error.to_string()))?;
-    let operations: Vec<&RawValue> =
-        serde_json::from_str(text).map_err(|error| match serde_json::from_str::<&RawValue>(text) {
-            Ok(other) => wrong_type(other.get(), "[]handlers.jsonPatchOp"),
-            Err(_) => BodyError::Patch(error.to_string()),
-        })?;
+    let fault = |error| BodyError::Patch(decoding_fault(text, &error, "[]handlers.jsonPatchOp"));
+    let operations: Vec<&RawValue> = serde_json::from_str(text).map_err(fault)?;
     if operations.len() > OPERATIONS_MAX {
         return Err(BodyError::TooManyOperations { found: operations.len() });
     }
-    let mut patch = Patch { target, live, view: View::of(target, live), out: Vec::with_capacity(operations.len() + 4) };
+    let out = String::with_capacity(body.len() + 256);
+    let mut patch = Patch { target, live, view: View::of(target, live), owners_changed: false, copied: 0, out };
     patch.emit("test", &["metadata", "uid"], Some(&quote(&live.uid)));
     for raw in operations {
-        patch.operation(raw.get())?;
+        patch.operation(raw.get()).map_err(|error| error.of_patch(text))?;
+        // What is small to write can be large to do.
+        if patch.out.len() > BODY_MAX {
+            return Err(BodyError::TooLarge);
+        }
     }
-    let body = format!("[{}]", patch.out.join(",")).into_bytes();
-    Ok(Translated {
-        body,
-        content_type: PatchType::Json.content_type(),
-        name: target.name.unwrap_or_default().to_owned(),
-    })
-}
-
-fn wrong_type(json: &str, expected: &str) -> BodyError {
-    BodyError::Patch(format!("json: cannot unmarshal {} into Go value of type {expected}", type_of(json)))
+    patch.keep_owners().map_err(|error| error.of_patch(text))?;
+    patch.out.push(']');
+    let name = target.name.unwrap_or_default().to_owned();
+    Ok(Translated { body: patch.out.into_bytes(), content_type: PatchType::Json.content_type(), name })
 }
 
 fn untranslatable(path: &Pointer) -> BodyError {
@@ -86,13 +89,18 @@ struct Patch<'t> {
     target: &'t Target<'t>,
     live: &'t Live,
     view: View,
-    /// The operations for the control plane, as JSON.
-    out: Vec<String>,
+    /// The owner references are not those of the annotation any more.
+    owners_changed: bool,
+    /// Bytes that were copied from one member to another.
+    copied: usize,
+    /// The operations for the control plane, as JSON without the last bracket.
+    out: String,
 }
 
 impl Patch<'_> {
     fn operation(&mut self, raw: &str) -> Result<(), BodyError> {
-        let members = Members::parse(raw).map_err(|_| wrong_type(raw, "handlers.jsonPatchOp"))?;
+        let members = Members::parse(raw)
+            .map_err(|error| BodyError::Patch(decoding_fault(raw, &error, "handlers.jsonPatchOp")))?;
         let text = |key| members.get(key).and_then(unquote);
         let (Some(op), Some(path)) = (text("op"), text("path")) else { return Err(BodyError::Inapplicable) };
         let path = Pointer::parse(&path).ok_or(BodyError::Inapplicable)?;
@@ -143,9 +151,14 @@ impl Patch<'_> {
     /// Passes an operation on, as it came where it came from the user.
     fn pass(&mut self, kind: Kind, path: &Pointer, value: &str, raw: Option<&str>) {
         match raw {
-            Some(raw) => self.out.push(raw.to_owned()),
+            Some(raw) => self.push(raw),
             None => self.emit_at(kind, path, value),
         }
+    }
+
+    fn push(&mut self, operation: &str) {
+        self.out.push(if self.out.is_empty() { '[' } else { ',' });
+        self.out.push_str(operation);
     }
 
     fn emit_at(&mut self, kind: Kind, path: &Pointer, value: &str) {
@@ -156,7 +169,7 @@ impl Patch<'_> {
     fn emit(&mut self, op: &str, path: &[&str], value: Option<&str>) {
         let path = quote(&Pointer::of(path).to_string());
         let value = value.map(|value| format!(",\"value\":{value}")).unwrap_or_default();
-        self.out.push(format!("{{\"op\":\"{op}\",\"path\":{path}{value}}}"));
+        self.push(&format!("{{\"op\":\"{op}\",\"path\":{path}{value}}}"));
     }
 
     fn metadata(&mut self, kind: Kind, path: &Pointer, value: &str) -> Result<(), BodyError> {
@@ -171,6 +184,7 @@ impl Patch<'_> {
                 replace_metadata(self.target, self.live, &mut metadata, |_| secret)?;
                 if !self.target.is_scale() {
                     self.view.replace_metadata(&given, &metadata);
+                    self.owners_changed = false;
                 }
                 self.emit_at(kind, path, &metadata.render());
                 Ok(())
@@ -209,12 +223,14 @@ impl Patch<'_> {
 
     /// All labels or all annotations: ours stay.
     fn map(&mut self, which: Which, kind: Kind, path: &Pointer, value: &str) -> Result<(), BodyError> {
+        if which == Which::Annotations {
+            self.keep_owners()?;
+        }
         match (kind, self.view.map(which)) {
             (Kind::Test, Map::Unknown) => return Err(untranslatable(path)),
-            (Kind::Test, Map::Absent) if value == "null" => return Ok(()),
+            (Kind::Test, Map::Absent | Map::Null) if value == "null" => return Ok(()),
             (Kind::Test, Map::Present(visible)) => {
-                let equal =
-                    serde_json::from_str(value).is_ok_and(|given: std::collections::BTreeMap<_, _>| given == *visible);
+                let equal = serde_json::from_str(value).is_ok_and(|given: BTreeMap<_, _>| given == *visible);
                 if !equal {
                     return Err(BodyError::Inapplicable);
                 }
@@ -222,19 +238,21 @@ impl Patch<'_> {
                 self.emit_at(kind, path, &stored);
                 return Ok(());
             }
-            (Kind::Test | Kind::Remove | Kind::Replace, Map::Absent) => return Err(BodyError::Inapplicable),
+            (Kind::Test, Map::Absent | Map::Null) | (Kind::Remove, Map::Absent) => return Err(BodyError::Inapplicable),
             _ => {}
         }
+        let name = self.target.name.unwrap_or_default();
         if kind == Kind::Remove {
             self.view.set_map(which, Map::Absent);
         } else {
-            self.view.set_map(which, Map::read(&user_map(which.field(), value)?, value));
+            self.view.set_map(which, Map::read(&user_map(which.field(), value, name)?, value));
         }
         let kept = self.view.own(which);
         if kept.is_empty() {
             self.emit_at(kind, path, value);
         } else {
-            let mut members = if kind == Kind::Remove { Members::default() } else { user_map(which.field(), value)? };
+            let mut members =
+                if kind == Kind::Remove { Members::default() } else { user_map(which.field(), value, name)? };
             kept.iter().for_each(|(key, value)| members.set(key, quote(value)));
             self.emit_at(Kind::Add, path, &members.render());
         }
@@ -245,11 +263,15 @@ impl Patch<'_> {
     fn entry(&mut self, which: Which, kind: Kind, key: &str, value: &str) -> Result<(), BodyError> {
         if key.starts_with(RESERVED_PREFIX) {
             return match kind {
-                Kind::Add | Kind::Replace => Err(BodyError::Reserved { field: which.field(), key: key.to_owned() }),
+                Kind::Add | Kind::Replace => Err(BodyError::Reserved {
+                    name: self.target.name.unwrap_or_default().to_owned(),
+                    field: which.field(),
+                    key: key.to_owned(),
+                }),
                 Kind::Remove | Kind::Test => Err(BodyError::Inapplicable),
             };
         }
-        if *self.view.map(which) == Map::Absent {
+        if matches!(self.view.map(which), Map::Absent | Map::Null) {
             return Err(BodyError::Inapplicable);
         }
         match kind {
@@ -264,12 +286,17 @@ impl Patch<'_> {
     fn owners(&mut self, kind: Kind, path: &Pointer, value: &str) -> Result<(), BodyError> {
         let value = serde_json::from_str(value).map_err(|_| BodyError::Inapplicable)?;
         edit(&mut self.view.owners, kind, path, value).ok_or(BodyError::Inapplicable)?;
-        if kind == Kind::Test {
-            return Ok(());
+        self.owners_changed |= kind != Kind::Test;
+        Ok(())
+    }
+
+    /// Writes the owner references into their annotation.
+    fn keep_owners(&mut self) -> Result<(), BodyError> {
+        if std::mem::take(&mut self.owners_changed) {
+            let list = lookup(&self.view.owners, &Pointer::of(&["metadata", "ownerReferences"])).map(Value::to_string);
+            let kept = owners::stash(list.as_deref().unwrap_or("null"), self.target.name.unwrap_or_default())?;
+            self.annotate(ANNOTATION_OWNERS, kept);
         }
-        let list = lookup(&self.view.owners, &Pointer::of(&["metadata", "ownerReferences"])).map(ToString::to_string);
-        let kept = owners::stash(list.as_deref().unwrap_or("null"), self.target.name.unwrap_or_default())?;
-        self.annotate(ANNOTATION_OWNERS, kept);
         Ok(())
     }
 
@@ -335,56 +362,6 @@ impl Patch<'_> {
             }
             None if had.is_some() => self.emit("remove", &["metadata", "annotations", key], None),
             None => {}
-        }
-    }
-
-    /// A copy, or a move, which is a copy and a removal. What is hidden is copied as the user sees it.
-    fn transfer(&mut self, moves: bool, from: &Pointer, path: &Pointer, raw: &str) -> Result<(), BodyError> {
-        let scale = self.target.is_scale();
-        if !from.is_translated(scale) && !path.is_translated(scale) {
-            self.out.push(raw.to_owned());
-            return Ok(());
-        }
-        let value =
-            self.visible(from)?.ok_or_else(|| untranslatable(if from.is_translated(scale) { from } else { path }))?;
-        if moves {
-            self.single(Kind::Remove, from, "null", None)?;
-        }
-        self.single(Kind::Add, path, &value, None)
-    }
-
-    /// What the user sees at a path, as JSON; `None` where that is not known here.
-    fn visible(&self, path: &Pointer) -> Result<Option<String>, BodyError> {
-        let segments: Vec<&str> = path.segments().collect();
-        let map = |which: Which| match self.view.map(which) {
-            Map::Absent => Err(BodyError::Inapplicable),
-            Map::Unknown => Ok(None),
-            Map::Present(map) => Ok(Some(map)),
-        };
-        match segments.as_slice() {
-            ["metadata", "name"] => Ok(self.target.name.map(quote)),
-            ["metadata", "namespace"] => Ok(Some(quote(self.target.namespace))),
-            _ if self.target.is_scale() => Ok(None),
-            ["metadata", key @ ("labels" | "annotations")] => {
-                let which = if *key == "labels" { Which::Labels } else { Which::Annotations };
-                Ok(map(which)?.map(|map| {
-                    let mut members = Members::default();
-                    map.iter().for_each(|(key, value)| members.set(key, quote(value)));
-                    members.render()
-                }))
-            }
-            ["metadata", parent @ ("labels" | "annotations"), key] => {
-                let which = if *parent == "labels" { Which::Labels } else { Which::Annotations };
-                let Some(map) = map(which)? else { return Ok(None) };
-                map.get(*key).map(|value| Some(quote(value))).ok_or(BodyError::Inapplicable)
-            }
-            ["metadata", "ownerReferences", ..] => {
-                lookup(&self.view.owners, path).map(|value| Some(value.to_string())).ok_or(BodyError::Inapplicable)
-            }
-            ["spec", REF, "name"] => {
-                self.view.local_secret().map(|name| Some(quote(name))).ok_or(BodyError::Inapplicable)
-            }
-            _ => Ok(None),
         }
     }
 }

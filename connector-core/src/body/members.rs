@@ -1,6 +1,7 @@
 //! A JSON object as an ordered list of members whose values stay text.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
@@ -15,6 +16,11 @@ impl<'a> Members<'a> {
     /// Reads an object; the error says what the text is instead.
     pub(super) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
+    }
+
+    /// An object whose values are all text.
+    pub(super) fn of_texts(map: &BTreeMap<String, String>) -> Members<'static> {
+        Members(map.iter().map(|(key, value)| (key.clone(), Cow::Owned(quote(value)))).collect())
     }
 
     /// The value that counts: the last of that key.
@@ -97,9 +103,15 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// A text as a JSON string.
+/// A text as a JSON string, of characters that YAML allows too: the control plane reads apply patches as YAML.
 pub(super) fn quote(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let json = serde_json::Value::from(text).to_string();
+    let refused = |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    if !json.contains(refused) {
+        return json;
+    }
+    let escape = |c: char| if refused(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    json.chars().map(escape).collect()
 }
 
 /// The text of a JSON string; `None` for anything else.
@@ -119,6 +131,15 @@ pub(super) fn type_of(json: &str) -> &'static str {
     }
 }
 
+/// Why a text is no JSON value of a type of Go, in the words of Go's decoder.
+pub(super) fn decoding_fault(json: &str, error: &serde_json::Error, go_type: &str) -> String {
+    match serde_json::from_str::<&RawValue>(json) {
+        Ok(other) => format!("json: cannot unmarshal {} into Go value of type {go_type}", type_of(other.get())),
+        Err(_) if error.is_eof() => "unexpected end of JSON input".to_owned(),
+        Err(_) => error.to_string(),
+    }
+}
+
 /// A JSON value without the white space between its parts.
 pub(super) fn compact(json: &str) -> String {
     let (mut out, mut in_string, mut escaped) = (String::with_capacity(json.len()), false, false);
@@ -134,4 +155,20 @@ pub(super) fn compact(json: &str) -> String {
         out.push(c);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_for_json_and_yaml() {
+        assert_eq!(quote("a\"\u{7f}\u{feff}é"), "\"a\\\"\\u007f\\ufeffé\"");
+        assert_eq!(unquote(&quote("\u{85}\n\u{10ffff}")).as_deref(), Some("\u{85}\n\u{10ffff}"));
+    }
+
+    #[test]
+    fn compacts_outside_of_strings_only() {
+        assert_eq!(compact(" [ {\"a b\\\" c\" :\t1 } , \"\\\\\" ]\n"), "[{\"a b\\\" c\":1},\"\\\\\"]");
+    }
 }

@@ -1,7 +1,7 @@
 //! Merge patches (RFC 7386; wire rule 8.9).
 
 use super::error::BodyError;
-use super::members::{Members, quote, type_of};
+use super::members::{Members, decoding_fault, quote, type_of};
 use super::object::{check_name, finish, string, tie};
 use super::secret::Change;
 use super::{Live, Target, Translated, owners, secret};
@@ -11,14 +11,15 @@ use crate::origin::{ANNOTATION_CONNECTION_SECRET, ANNOTATION_OWNERS, RESERVED_PR
 /// The body of a merge patch to the object `live`, or to its status or scale.
 pub fn merge_patch(target: &Target<'_>, live: &Live, body: &[u8]) -> Result<Translated, BodyError> {
     let text = std::str::from_utf8(body).map_err(|error| BodyError::Patch(error.to_string()))?;
-    let mut patch =
-        Members::parse(text).map_err(|error| match serde_json::from_str::<&serde_json::value::RawValue>(text) {
-            Ok(other) => BodyError::Patch(format!(
-                "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
-                type_of(other.get())
-            )),
-            Err(_) => BodyError::Patch(error.to_string()),
-        })?;
+    if text.trim() == "null" {
+        return Err(BodyError::NoPatch);
+    }
+    let fault = |error| BodyError::Patch(decoding_fault(text, &error, "map[string]interface {}"));
+    let patch = Members::parse(text).map_err(fault)?;
+    translate(target, live, patch).map_err(|error| error.of_patch(text))
+}
+
+fn translate(target: &Target<'_>, live: &Live, mut patch: Members<'_>) -> Result<Translated, BodyError> {
     let name = target.name.unwrap_or_default();
     let mut metadata = match patch.get("metadata") {
         None => Members::default(),
@@ -27,14 +28,14 @@ pub fn merge_patch(target: &Target<'_>, live: &Live, body: &[u8]) -> Result<Tran
         Some(_) => super::object::metadata_of(&patch)?,
     };
 
-    match string(&metadata, "namespace", "metadata.namespace")? {
+    match string(&metadata, "namespace")? {
         found if found == target.namespace => metadata.set("namespace", quote(target.remote_namespace())),
         // The reference server fills it in again.
         found if found.is_empty() => metadata.remove("namespace"),
         _ => return Err(BodyError::NamespaceMismatch),
     }
     if metadata.get("name").is_some() {
-        check_name(target, &string(&metadata, "name", "metadata.name")?)?;
+        check_name(target, &string(&metadata, "name")?)?;
         metadata.set("name", quote(&target.remote_name(name)));
     }
     if target.is_scale() {
@@ -49,14 +50,14 @@ pub fn merge_patch(target: &Target<'_>, live: &Live, body: &[u8]) -> Result<Tran
     }
 
     if let Some(labels) = metadata.get("labels").map(str::to_owned) {
-        match user_changes("metadata.labels", &labels, live.visible_labels())? {
+        match user_changes(name, "metadata.labels", &labels, live.visible_labels())? {
             Some(labels) => metadata.set("labels", labels.render()),
             None => metadata.remove("labels"),
         }
     }
     let given = metadata.get("annotations").map(str::to_owned);
     let mut annotations = match &given {
-        Some(given) => user_changes("metadata.annotations", given, live.visible_annotations())?,
+        Some(given) => user_changes(name, "metadata.annotations", given, live.visible_annotations())?,
         None => None,
     };
     let mut own: Vec<(&str, Option<String>)> = Vec::new();
@@ -84,6 +85,7 @@ pub fn merge_patch(target: &Target<'_>, live: &Live, body: &[u8]) -> Result<Tran
 /// What a patch does to the user's labels or annotations. `null` wipes all that the user sees, and nothing else. A key of
 /// ours may be taken away, because to the user it is not there; it may not be set (wire rule 11.17).
 fn user_changes<'a>(
+    name: &str,
     field: &'static str,
     json: &'a str,
     visible: impl Iterator<Item = (&'a String, &'a String)>,
@@ -93,7 +95,8 @@ fn user_changes<'a>(
         visible.for_each(|(key, _)| members.set(key, "null"));
         return Ok((!members.is_empty()).then_some(members));
     }
-    let wrong = BodyError::WrongType { field, found: type_of(json), expected: "map[string]string" };
+    let member = field.trim_start_matches("metadata.");
+    let wrong = BodyError::WrongType { field: member, found: type_of(json), expected: "map[string]string" };
     members = Members::parse(json).map_err(|_| wrong)?;
     let mut written = None;
     members.retain(|key, value| {
@@ -104,7 +107,7 @@ fn user_changes<'a>(
         !reserved
     });
     match written {
-        Some(key) => Err(BodyError::Reserved { field, key }),
+        Some(key) => Err(BodyError::Reserved { name: name.to_owned(), field, key }),
         None => Ok(Some(members)),
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::error::{BodyError, invalid_value};
-use super::members::{Members, quote, type_of, unquote};
+use super::members::{Members, decoding_fault, quote, type_of, unquote};
 use super::{Live, Target, Translated, owners, secret, yaml};
 use crate::address::BodyType;
 use crate::address::names::{generate_name_faults, subdomain_faults};
@@ -33,8 +33,8 @@ pub fn create(target: &Target<'_>, body: &[u8], body_type: BodyType, suffix: &st
     let mut metadata = metadata_of(&object)?;
     check_namespace(target, &metadata)?;
 
-    let base = string(&metadata, "generateName", "metadata.generateName")?;
-    let given = string(&metadata, "name", "metadata.name")?;
+    let base = string(&metadata, "generateName")?;
+    let given = string(&metadata, "name")?;
     let name = match base.as_str() {
         base if given.is_empty() && !base.is_empty() => generated_name(base, suffix),
         _ => given,
@@ -80,17 +80,25 @@ pub fn apply_patch(target: &Target<'_>, live: Option<&Live>, body: &[u8]) -> Res
     // Clients mostly send JSON, whose numbers need no reading.
     let json = match Members::parse(text) {
         Ok(_) => Cow::Borrowed(text),
-        Err(_) => Cow::Owned(yaml::to_json(text).map_err(|error| wrong(&error))?),
+        Err(_) => {
+            Cow::Owned(yaml::to_json(text).map_err(|error| wrong(&format!("error converting YAML to JSON: {error}")))?)
+        }
     };
-    let mut object = Members::parse(&json).map_err(|error| wrong(&error))?;
+    let go_type = "map[string]interface {}";
+    let fault =
+        |error| format!("error unmarshaling JSON: while decoding JSON: {}", decoding_fault(&json, &error, go_type));
+    let mut object = Members::parse(&json).map_err(|error| wrong(&fault(error)))?;
     let mut metadata = metadata_of(&object)?;
     check_namespace(target, &metadata)?;
 
     let url_name = target.name.unwrap_or_default();
-    match string(&metadata, "name", "metadata.name")?.as_str() {
+    match string(&metadata, "name")?.as_str() {
         // The existing object has the name.
         "" if live.is_some() => metadata.remove("name"),
         found => check_name(target, found)?,
+    }
+    if live.is_none() {
+        check_new_name(url_name)?;
     }
     if target.is_scale() {
         if metadata.get("name").is_some() {
@@ -118,7 +126,7 @@ pub(super) fn replace_metadata(
     rename: impl FnOnce(&Live) -> secret::Change,
 ) -> Result<String, BodyError> {
     check_namespace(target, metadata)?;
-    let name = string(metadata, "name", "metadata.name")?;
+    let name = string(metadata, "name")?;
     check_name(target, &name)?;
     if target.is_scale() {
         metadata.set("namespace", quote(target.remote_namespace()));
@@ -129,6 +137,13 @@ pub(super) fn replace_metadata(
     metadata.set("name", quote(&target.remote_name(&name)));
     tie(metadata, live);
     Ok(name)
+}
+
+/// A name that the control plane does not see must be checked here before an object gets it.
+fn check_new_name(name: &str) -> Result<(), BodyError> {
+    let faults = subdomain_faults(name);
+    let causes: Vec<Cause> = faults.iter().map(|fault| invalid_value("metadata.name", name, fault)).collect();
+    if causes.is_empty() { Ok(()) } else { Err(BodyError::Invalid { name: name.to_owned(), causes }) }
 }
 
 /// Puts everything of ours into metadata: the namespace, origin labels, and annotations. What `live` has under our prefix
@@ -143,7 +158,7 @@ fn hide(
     metadata.set("namespace", quote(target.remote_namespace()));
 
     let given = metadata.get("labels").unwrap_or("null").to_owned();
-    let mut labels = user_map("metadata.labels", &given)?;
+    let mut labels = user_map("metadata.labels", &given, name)?;
     for (key, value) in live.iter().flat_map(|live| &live.labels).filter(|(key, _)| key.starts_with(RESERVED_PREFIX)) {
         labels.set(key, quote(value));
     }
@@ -155,7 +170,7 @@ fn hide(
     let owners = owners::stash(metadata.get("ownerReferences").unwrap_or("null"), name)?;
     metadata.remove("ownerReferences");
     let given = metadata.get("annotations").unwrap_or("null").to_owned();
-    let mut annotations = user_map("metadata.annotations", &given)?;
+    let mut annotations = user_map("metadata.annotations", &given, name)?;
     let reserved = live.iter().flat_map(|live| &live.annotations).filter(|(key, _)| key.starts_with(RESERVED_PREFIX));
     for (key, value) in
         reserved.filter(|(key, _)| ![ANNOTATION_OWNERS, ANNOTATION_CONNECTION_SECRET].contains(&key.as_str()))
@@ -189,29 +204,33 @@ pub(super) fn tie(metadata: &mut Members<'_>, live: &Live) {
 }
 
 /// The user's labels or annotations; `null` is none. A key of ours among them is refused (wire rule 11.17).
-pub(super) fn user_map<'a>(field: &'static str, json: &'a str) -> Result<Members<'a>, BodyError> {
+/// `name` is the local name of the object.
+pub(super) fn user_map<'a>(field: &'static str, json: &'a str, name: &str) -> Result<Members<'a>, BodyError> {
     if json == "null" {
         return Ok(Members::default());
     }
-    let wrong = BodyError::WrongType { field, found: type_of(json), expected: "map[string]string" };
+    let member = field.trim_start_matches("metadata.");
+    let wrong = BodyError::WrongType { field: member, found: type_of(json), expected: "map[string]string" };
     let members = Members::parse(json).map_err(|_| wrong)?;
     if let Some((key, _)) = members.iter().find(|(key, _)| key.starts_with(RESERVED_PREFIX)) {
-        return Err(BodyError::Reserved { field, key: key.to_owned() });
+        return Err(BodyError::Reserved { name: name.to_owned(), field, key: key.to_owned() });
     }
     Ok(members)
 }
 
 /// A member of metadata that is text; empty where it is absent or `null`.
-pub(super) fn string(metadata: &Members<'_>, key: &str, field: &'static str) -> Result<String, BodyError> {
+pub(super) fn string(metadata: &Members<'_>, key: &'static str) -> Result<String, BodyError> {
     match metadata.get_some(key) {
         None => Ok(String::new()),
-        Some(json) => unquote(json).ok_or(BodyError::WrongType { field, found: type_of(json), expected: "string" }),
+        Some(json) => {
+            unquote(json).ok_or(BodyError::WrongType { field: key, found: type_of(json), expected: "string" })
+        }
     }
 }
 
 /// Wire rule 8.1.
 pub(super) fn check_namespace(target: &Target<'_>, metadata: &Members<'_>) -> Result<(), BodyError> {
-    match string(metadata, "namespace", "metadata.namespace")? {
+    match string(metadata, "namespace")? {
         found if found.is_empty() || found == target.namespace => Ok(()),
         _ => Err(BodyError::NamespaceMismatch),
     }
@@ -239,9 +258,17 @@ pub(super) fn text(body: &[u8], body_type: BodyType) -> Result<Cow<'_, str>, Bod
 }
 
 fn any_object<'a>(text: &'a str, body: &[u8]) -> Result<Members<'a>, BodyError> {
-    Members::parse(text).map_err(|error| {
-        BodyError::unrecognized(format_args!("couldn't get version/kind; json parse error: {error}"), body)
-    })
+    if text == "null" {
+        return Ok(Members::default());
+    }
+    Members::parse(text).map_err(|error| BodyError::unrecognized(type_meta_fault(text, &error), body))
+}
+
+/// What the reference decoder says of a body that is no object.
+pub(super) fn type_meta_fault(text: &str, error: &serde_json::Error) -> String {
+    const TYPE: &str =
+        r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
+    format!("couldn't get version/kind; json parse error: {}", decoding_fault(text, error, TYPE))
 }
 
 /// An object of the kind and version of the URL (wire rule 8.3). A wrong kind is left to the control plane.
@@ -250,14 +277,14 @@ fn typed_object<'a>(target: &Target<'_>, text: &'a str, body: &[u8]) -> Result<M
     if object.get_some("kind").is_none_or(|kind| kind == "\"\"") {
         return Err(BodyError::unrecognized(format_args!("Object 'Kind' is missing in '{text}'"), body));
     }
-    let (found, expected) = (string(&object, "apiVersion", "apiVersion")?, target.api_version());
+    let (found, expected) = (string(&object, "apiVersion")?, target.api_version());
     if found == expected { Ok(object) } else { Err(BodyError::ApiVersion { found, expected }) }
 }
 
 /// The metadata of an object as its own list of members.
 pub(super) fn metadata_of(object: &Members<'_>) -> Result<Members<'static>, BodyError> {
     let Some(json) = object.get_some("metadata") else { return Ok(Members::default()) };
-    let wrong = BodyError::WrongType { field: "metadata", found: type_of(json), expected: "v1.ObjectMeta" };
+    let wrong = BodyError::WrongType { field: "", found: type_of(json), expected: "v1.ObjectMeta" };
     Members::parse(json).map(Members::into_owned).map_err(|_| wrong)
 }
 

@@ -23,7 +23,8 @@ struct OwnerReference {
 /// The text to keep for a list of owner references given as JSON; `None` for an empty list or `null`. `name` is the local
 /// name of the object.
 pub(super) fn stash(json: &str, name: &str) -> Result<Option<String>, BodyError> {
-    let wrong = BodyError::WrongType { field: FIELD, found: type_of(json), expected: "[]v1.OwnerReference" };
+    let wrong =
+        BodyError::WrongType { field: "ownerReferences", found: type_of(json), expected: "[]v1.OwnerReference" };
     let list: Option<Vec<OwnerReference>> = serde_json::from_str(json).map_err(|_| wrong)?;
     let list = list.unwrap_or_default();
     let mut causes: Vec<Cause> = Vec::new();

@@ -1,6 +1,7 @@
-use std::collections::BTreeMap;
+mod json_patches;
+mod merge_patches;
+mod random;
 
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -73,10 +74,10 @@ fn seen(stored: &Value) -> Value {
             map.retain(|key, _| !key.starts_with(RESERVED_PREFIX));
         }
     }
-    if let Some(local) = annotation(ANNOTATION_CONNECTION_SECRET) {
-        if stored["spec"]["writeConnectionSecretToRef"]["name"] == remote(&local).as_str() {
-            object["spec"]["writeConnectionSecretToRef"]["name"] = local.into();
-        }
+    if let Some(local) = annotation(ANNOTATION_CONNECTION_SECRET)
+        && stored["spec"]["writeConnectionSecretToRef"]["name"] == remote(&local).as_str()
+    {
+        object["spec"]["writeConnectionSecretToRef"]["name"] = local.into();
     }
     tidy(object)
 }
@@ -192,7 +193,7 @@ fn create_is_refused_in_the_words_of_the_reference() {
             foo(json!({"name": 5})),
             400,
             "Foo in version \"v1\" cannot be handled as a Foo: json: cannot unmarshal number into Go struct field \
-             ObjectMeta.metadata.name of type string"
+             ObjectMeta.name of type string"
                 .to_owned(),
         ),
         (
@@ -203,10 +204,36 @@ fn create_is_refused_in_the_words_of_the_reference() {
                 .to_owned(),
         ),
         (
+            json!({"apiVersion": "g/v1", "kind": "Foo", "metadata": 5}),
+            400,
+            "Foo in version \"v1\" cannot be handled as a Foo: json: cannot unmarshal number into Go value of type v1.ObjectMeta"
+                .to_owned(),
+        ),
+        (
+            foo(json!({"name": "a", "ownerReferences": 5})),
+            400,
+            "Foo in version \"v1\" cannot be handled as a Foo: json: cannot unmarshal number into Go struct field \
+             ObjectMeta.ownerReferences of type []v1.OwnerReference"
+                .to_owned(),
+        ),
+        (
+            json!([]),
+            400,
+            "the object provided is unrecognized (must be of type Foo): couldn't get version/kind; json parse error: json: \
+             cannot unmarshal array into Go value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; \
+             Kind string \"json:\\\"kind,omitempty\\\"\" } (5b5d)"
+                .to_owned(),
+        ),
+        (
+            Value::Null,
+            400,
+            "the object provided is unrecognized (must be of type Foo): Object 'Kind' is missing in 'null' (6e756c6c)".to_owned(),
+        ),
+        (
             foo(json!({"name": "a", "labels": {LABEL_NAMESPACE: "other"}})),
             422,
             format!(
-                "Foo.g \"\" is invalid: metadata.labels: Forbidden: \"{LABEL_NAMESPACE}\" must not be set: keys under \
+                "Foo.g \"a\" is invalid: metadata.labels: Forbidden: \"{LABEL_NAMESPACE}\" must not be set: keys under \
                  mcp-connector.upbound.io/ are reserved"
             ),
         ),
@@ -242,10 +269,10 @@ fn owner_references_are_checked() {
 #[test]
 fn yaml_bodies() {
     let body = "apiVersion: g/v1\nkind: Foo\nmetadata:\n  name: db\n  labels: {n: \"1\"}\nspec:\n  big: 9007199254740993\n  \
-                min: -9007199254740993\n  whole: 1.0\n  half: 1.5\n  octal: 0644\n  on: yes\n  text: 'yes'\n  none: ~\n  list:\n  - a\n  - {b: 1}\n  when: 2001-01-01\n  a: 1\n  a: 2\n";
+                min: -9007199254740993\n  whole: 1.0\n  half: 1.5\n  octal: 0644\n  on: yes\n  0x10: 1\n  text: 'yes'\n  none: ~\n  list:\n  - a\n  - {b: 1}\n  when: 2001-01-01\n  a: 1\n  a: 2\n";
     let done = create(&target(&scheme(), None), body.as_bytes(), BodyType::Yaml, "").unwrap();
     let text = String::from_utf8(done.body).unwrap();
-    let spec = r#""spec":{"big":9007199254740993,"min":-9007199254740993,"whole":1,"half":1.5,"octal":420,"on":true,"text":"yes","none":null,"list":["a",{"b":1}],"when":"2001-01-01","a":1,"a":2}"#;
+    let spec = r#""spec":{"big":9007199254740993,"min":-9007199254740993,"whole":1,"half":1.5,"octal":420,"true":true,"16":1,"text":"yes","none":null,"list":["a",{"b":1}],"when":"2001-01-01","a":1,"a":2}"#;
     assert!(text.contains(spec), "{text}");
     let deep = format!("apiVersion: {}", "[".repeat(5000));
     assert!(create(&target(&scheme(), None), deep.as_bytes(), BodyType::Yaml, "").is_err());
@@ -353,97 +380,6 @@ fn merged(stored: &Value, patch: &Value) -> Result<Translated, BodyError> {
     merge_patch(&target(&scheme(), Some("db")), &live(stored), patch.to_string().as_bytes())
 }
 
-/// Wire rules 6.7, 8.9.
-#[test]
-fn merge_patches() {
-    let stored = stored(&full());
-    let name = remote("db");
-    let owners = format!("[{}]", owner("p"));
-    let table = [
-        (json!({}), json!({"metadata": {"uid": "u1"}})),
-        (json!({"spec": {"size": 2}}), json!({"spec": {"size": 2}, "metadata": {"uid": "u1"}})),
-        // `kubectl label`, and the wipe of all labels.
-        (
-            json!({"metadata": {"labels": {"a": null, "b": "2"}}}),
-            json!({"metadata": {"labels": {"a": null, "b": "2"}, "uid": "u1"}}),
-        ),
-        (json!({"metadata": {"labels": null}}), json!({"metadata": {"labels": {"a": null}, "uid": "u1"}})),
-        (json!({"metadata": {"annotations": null}}), json!({"metadata": {"annotations": {"b": null}, "uid": "u1"}})),
-        (json!({"metadata": {"labels": {LABEL_NAME: null}}}), json!({"metadata": {"labels": {}, "uid": "u1"}})),
-        (
-            json!({"metadata": {"name": "db", "namespace": "team", "uid": "u2"}}),
-            json!({"metadata": {"name": name, "namespace": "claims", "uid": "u2"}}),
-        ),
-        (json!({"metadata": {"namespace": null}}), json!({"metadata": {"uid": "u1"}})),
-        // The garbage collector.
-        (
-            json!({"metadata": {"resourceVersion": "7", "finalizers": null}}),
-            json!({"metadata": {"resourceVersion": "7", "finalizers": null, "uid": "u1"}}),
-        ),
-        (
-            json!({"metadata": {"resourceVersion": "7", "ownerReferences": [owner("p")], "uid": "u1"}}),
-            json!({"metadata": {"resourceVersion": "7", "annotations": {ANNOTATION_OWNERS: owners}, "uid": "u1"}}),
-        ),
-        (
-            json!({"metadata": {"ownerReferences": null}}),
-            json!({"metadata": {"annotations": {ANNOTATION_OWNERS: null}, "uid": "u1"}}),
-        ),
-        (
-            json!({"spec": {"writeConnectionSecretToRef": {"name": "new"}}}),
-            json!({"spec": {"writeConnectionSecretToRef": {"name": remote("new")}},
-                "metadata": {"annotations": {ANNOTATION_CONNECTION_SECRET: "new"}, "uid": "u1"}}),
-        ),
-        (
-            json!({"spec": {"writeConnectionSecretToRef": null}}),
-            json!({"spec": {"writeConnectionSecretToRef": null},
-                "metadata": {"annotations": {ANNOTATION_CONNECTION_SECRET: null}, "uid": "u1"}}),
-        ),
-    ];
-    for (patch, expected) in table {
-        assert_eq!(value(&merged(&stored, &patch).unwrap().body), expected, "{patch}");
-    }
-}
-
-#[test]
-fn merge_patches_are_refused() {
-    let (scheme, stored) = (scheme(), stored(&full()));
-    let array = "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}";
-    let table = [
-        ("[]", 400, array),
-        (
-            r#"{"metadata":null}"#,
-            400,
-            "the name of the object (db based on URL) was undeterminable: name must be provided",
-        ),
-        (
-            r#"{"metadata":{"name":null}}"#,
-            400,
-            "the name of the object (db based on URL) was undeterminable: name must be provided",
-        ),
-        (r#"{"metadata":{"name":"x"}}"#, 400, "the name of the object (x) does not match the name on the URL (db)"),
-        (
-            r#"{"metadata":{"namespace":"x"}}"#,
-            400,
-            "the namespace of the provided object does not match the namespace sent on the request",
-        ),
-        (
-            r#"{"metadata":{"labels":{"mcp-connector.upbound.io/app-namespace":"x"}}}"#,
-            422,
-            "Foo.g \"db\" is invalid: metadata.labels: Forbidden: \"mcp-connector.upbound.io/app-namespace\" must not be set: \
-             keys under mcp-connector.upbound.io/ are reserved",
-        ),
-    ];
-    for (patch, code, message) in table {
-        let target = target(&scheme, Some("db"));
-        let status = merge_patch(&target, &live(&stored), patch.as_bytes()).unwrap_err().status(&target);
-        assert_eq!((status.code, status.message.as_str()), (code, message), "{patch}");
-    }
-    for patch in ["", "{", "5", r#"{"metadata":5}"#, r#"{"metadata":{"labels":[]}}"#, "\u{0}"] {
-        let error = merge_patch(&target(&scheme, Some("db")), &live(&stored), patch.as_bytes()).unwrap_err();
-        assert_eq!(error.status(&target(&scheme, Some("db"))).code, 400, "{patch}");
-    }
-}
-
 /// Wire rule 8.11.
 #[test]
 fn apply_carries_ours_every_time() {
@@ -466,179 +402,20 @@ fn apply_carries_ours_every_time() {
     assert!(apply_patch(&target, Some(&live(&stored)), nameless).is_ok());
     assert_eq!(apply_patch(&target, None, nameless), Err(BodyError::NameUndeterminable("db".into())));
     assert!(matches!(apply_patch(&target, None, b"a: [").unwrap_err(), BodyError::Apply(_)));
+    let array = apply_patch(&target, None, b"[]").unwrap_err().status(&target);
+    assert_eq!(
+        array.message,
+        "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of \
+         type map[string]interface {}"
+    );
+    let bad = Target { name: Some("Bad"), ..target };
+    let error =
+        apply_patch(&bad, None, br#"{"apiVersion":"g/v1","kind":"Foo","metadata":{"name":"Bad"}}"#).unwrap_err();
+    assert_eq!(error.status(&bad).code, 422, "the control plane sees the hash only");
 }
 
 fn patched(stored: &Value, patch: &Value) -> Result<Translated, BodyError> {
     json_patch(&target(&scheme(), Some("db")), &live(stored), patch.to_string().as_bytes())
-}
-
-/// Whether the reference server takes the outcome of a patch.
-fn is_well_formed(object: &Value, name: &str) -> bool {
-    let metadata = &object["metadata"];
-    let map = |key: &str| {
-        metadata
-            .get(key)
-            .is_none_or(|map| serde_json::from_value::<Option<BTreeMap<String, String>>>(map.clone()).is_ok())
-    };
-    let owners = metadata
-        .get("ownerReferences")
-        .is_none_or(|list| list.as_array().is_some_and(|list| list.iter().all(Value::is_object)));
-    metadata["name"] == name && map("labels") && map("annotations") && owners
-}
-
-/// (The oracle is used without its roll-back, which panics on some moves.)
-/// Wire rule 8.10: what the user sees after the translated patch is what the patch makes of what the user saw.
-fn check_json_patch(stored: &Value, patch: &Value) -> Result<(), String> {
-    let operations: ::json_patch::Patch = serde_json::from_value(patch.clone()).unwrap();
-    let mut expected = seen(stored);
-    let native = ::json_patch::patch_unsafe(&mut expected, &operations).is_ok() && is_well_formed(&expected, "db");
-    let translated = match patched(stored, patch) {
-        Ok(translated) => value(&translated.body),
-        // Nor is what is malformed only until a later operation mends it.
-        Err(BodyError::Untranslatable(_) | BodyError::WrongType { .. }) => return Ok(()),
-        Err(error) if native => return Err(format!("refused with {error}")),
-        Err(_) => return Ok(()),
-    };
-    let mut found = stored.clone();
-    let remote: ::json_patch::Patch = serde_json::from_value(translated.clone()).unwrap();
-    let applied =
-        ::json_patch::patch_unsafe(&mut found, &remote).is_ok() && is_well_formed(&found, &self::remote("db"));
-    match (native, applied) {
-        (false, false) => Ok(()),
-        (true, true) => {
-            for (key, value) in scheme().labels("team", "db") {
-                if found["metadata"]["labels"][key] != value.as_ref() {
-                    return Err(format!("{key} is lost: {translated}"));
-                }
-            }
-            let (found, expected) = (seen(&found), tidy(expected));
-            if found == expected { Ok(()) } else { Err(format!("{translated}\ngives {found}\nnot {expected}")) }
-        }
-        _ => Err(format!("{translated}: native {native}, translated {applied}")),
-    }
-}
-
-#[test]
-fn json_patches_do_to_the_stored_object_what_the_user_means() {
-    let bare = {
-        let mut stored = stored(&foo(json!({"name": "db"})));
-        stored["metadata"].as_object_mut().unwrap().remove("annotations");
-        stored
-    };
-    let table = [
-        json!([]),
-        json!([{"op": "test", "path": "/metadata/name", "value": "db"}, {"op": "replace", "path": "/metadata/name", "value": "db"}]),
-        json!([{"op": "test", "path": "/metadata/name", "value": "x"}]),
-        json!([{"op": "replace", "path": "/metadata/name", "value": "x"}]),
-        json!([{"op": "remove", "path": "/metadata/name"}]),
-        json!([{"op": "test", "path": "/metadata/namespace", "value": "team"}]),
-        json!([{"op": "remove", "path": "/metadata/namespace"}]),
-        json!([{"op": "add", "path": "/metadata/labels", "value": {"n": "1"}}, {"op": "add", "path": "/metadata/labels/m", "value": "2"}]),
-        json!([{"op": "replace", "path": "/metadata/labels", "value": {"n": "1"}}]),
-        json!([{"op": "remove", "path": "/metadata/labels"}]),
-        json!([{"op": "test", "path": "/metadata/labels", "value": {"a": "1"}}]),
-        json!([{"op": "test", "path": "/metadata/labels", "value": {"a": "2"}}]),
-        json!([{"op": "add", "path": "/metadata/labels/n", "value": "1"}]),
-        json!([{"op": "remove", "path": "/metadata/labels/mcp-connector.upbound.io~1app-cluster"}]),
-        json!([{"op": "test", "path": "/metadata/labels/mcp-connector.upbound.io~1app-cluster", "value": "c1"}]),
-        json!([{"op": "remove", "path": "/metadata/annotations"}]),
-        json!([{"op": "add", "path": "/metadata/annotations", "value": {"n": "1"}}]),
-        json!([{"op": "add", "path": "/metadata/annotations/n", "value": "1"}]),
-        json!([{"op": "add", "path": "/metadata/ownerReferences", "value": [owner("p")]}]),
-        json!([{"op": "add", "path": "/metadata/ownerReferences/-", "value": owner("p")}]),
-        json!([{"op": "remove", "path": "/metadata/ownerReferences/0"}]),
-        json!([{"op": "remove", "path": "/metadata/ownerReferences"}]),
-        json!([{"op": "test", "path": "/metadata/ownerReferences/0/name", "value": "o"}]),
-        json!([{"op": "test", "path": "/metadata/ownerReferences/0/name", "value": "p"}]),
-        json!([{"op": "add", "path": "/metadata/ownerReferences/0/blockOwnerDeletion", "value": true}]),
-        json!([{"op": "test", "path": "/spec/writeConnectionSecretToRef/name", "value": "conn"}]),
-        json!([{"op": "test", "path": "/spec/writeConnectionSecretToRef", "value": {"name": "conn"}}]),
-        json!([{"op": "test", "path": "/spec/writeConnectionSecretToRef/name", "value": "x"}]),
-        json!([{"op": "add", "path": "/spec/writeConnectionSecretToRef", "value": {"name": "new"}},
-            {"op": "test", "path": "/spec/writeConnectionSecretToRef/name", "value": "new"}]),
-        json!([{"op": "replace", "path": "/spec/writeConnectionSecretToRef/name", "value": "new"}]),
-        json!([{"op": "remove", "path": "/spec/writeConnectionSecretToRef"}]),
-        json!([{"op": "replace", "path": "/spec", "value": {"size": 2, "writeConnectionSecretToRef": {"name": "n"}}}]),
-        json!([{"op": "replace", "path": "/spec", "value": {"size": 2}}]),
-        json!([{"op": "copy", "from": "/metadata/name", "path": "/spec/copied"}]),
-        json!([{"op": "copy", "from": "/metadata/namespace", "path": "/metadata/labels/team"}]),
-        json!([{"op": "move", "from": "/metadata/labels/a", "path": "/metadata/annotations/a"}]),
-        json!([{"op": "move", "from": "/metadata/labels", "path": "/metadata/annotations"}]),
-        json!([{"op": "copy", "from": "/metadata/annotations", "path": "/metadata/labels"}]),
-        json!([{"op": "copy", "from": "/spec/writeConnectionSecretToRef/name", "path": "/spec/copied"}]),
-        json!([{"op": "move", "from": "/spec/size", "path": "/spec/moved"}]),
-        json!([{"op": "move", "from": "/metadata/name", "path": "/spec/moved"}]),
-        json!([{"op": "copy", "from": "/metadata/ownerReferences/0", "path": "/metadata/ownerReferences/-"}]),
-        json!([{"op": "replace", "path": "/metadata", "value": {"name": "db", "namespace": "team", "uid": "u1", "resourceVersion": "7",
-                "annotations": {"n": "1"}}},
-            {"op": "test", "path": "/metadata/annotations", "value": {"n": "1"}},
-            {"op": "add", "path": "/metadata/ownerReferences", "value": [owner("q")]}]),
-        json!([{"op": "replace", "path": "/metadata", "value": {"name": "other"}}]),
-        json!([{"op": "remove", "path": "/metadata"}]),
-        // kubectl moves fields from client-side to server-side apply.
-        json!([{"op": "replace", "path": "/metadata/resourceVersion", "value": "7"}]),
-    ];
-    for patch in table {
-        for stored in [&stored(&full()), &bare] {
-            check_json_patch(stored, &patch).unwrap_or_else(|fault| panic!("{patch}\n{fault}"));
-        }
-    }
-}
-
-#[test]
-fn json_patches_are_refused() {
-    let (scheme, stored) = (scheme(), stored(&full()));
-    let target = target(&scheme, Some("db"));
-    let reserved = "/metadata/annotations/mcp-connector.upbound.io~1owner-references";
-    let table = [
-        ("{}".to_owned(), 400),
-        ("[5]".to_owned(), 400),
-        ("[".to_owned(), 400),
-        (json!([{"op": "add", "path": reserved, "value": "x"}]).to_string(), 422),
-        (json!([{"op": "add", "path": "/metadata/labels", "value": {LABEL_NAME: "x"}}]).to_string(), 422),
-        (json!([{"op": "move", "from": "/spec/size", "path": reserved}]).to_string(), 422),
-        (json!([{"op": "move", "from": "/spec/size", "path": "/metadata/name"}]).to_string(), 422),
-        (json!([{"op": "copy", "from": "/metadata", "path": "/spec/x"}]).to_string(), 422),
-        (json!([{"op": "copy", "from": "", "path": "/spec/x"}]).to_string(), 422),
-        (json!([{"op": "replace", "path": "", "value": {}}]).to_string(), 422),
-        (json!([{"op": "test", "path": "/metadata", "value": {}}]).to_string(), 422),
-        // The reference library would read this as `/metadata/labels`.
-        (json!([{"op": "replace", "path": "x/metadata/labels", "value": {}}]).to_string(), 422),
-        (json!([{"op": "what", "path": "/a"}]).to_string(), 422),
-        (json!([{"path": "/a"}]).to_string(), 422),
-        (json!(vec![json!({"op": "test", "path": "/kind", "value": "Foo"}); 10_001]).to_string(), 413),
-    ];
-    for (patch, code) in table {
-        let error = json_patch(&target, &live(&stored), patch.as_bytes()).expect_err(&patch[..patch.len().min(99)]);
-        assert_eq!(error.status(&target).code, code, "{}", &patch[..patch.len().min(99)]);
-    }
-    let status = BodyError::TooManyOperations { found: 10_001 }.status(&target);
-    assert_eq!(
-        status.message,
-        "Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001"
-    );
-}
-
-/// The reference library takes a missing member for `null`.
-#[test]
-fn json_patches_test_for_absence() {
-    let stored = stored(&foo(json!({"name": "db"})));
-    let test = json!([{"op": "test", "path": "/metadata/labels", "value": null}]);
-    assert_eq!(value(&patched(&stored, &test).unwrap().body).as_array().unwrap().len(), 1);
-    let test = json!([{"op": "test", "path": "/metadata/ownerReferences", "value": null}]);
-    assert!(patched(&stored, &test).is_ok());
-}
-
-/// Operations that touch nothing hidden keep their bytes.
-#[test]
-fn json_patches_keep_bytes() {
-    let stored = stored(&full());
-    let body = br#"[ {"op":"add", "path":"/spec/n","value":1.0e+2}]"#;
-    let done = json_patch(&target(&scheme(), Some("db")), &live(&stored), body).unwrap();
-    assert_eq!(
-        String::from_utf8(done.body).unwrap(),
-        r#"[{"op":"test","path":"/metadata/uid","value":"u1"},{"op":"add", "path":"/spec/n","value":1.0e+2}]"#
-    );
 }
 
 /// Wire rules 6.2, 6.6, 8.14.
@@ -673,6 +450,12 @@ fn delete_options_are_tied_to_the_object() {
     // A collection's options pass.
     assert_eq!(options(None, "", "dryRun=All").unwrap().body, b"");
     assert_eq!(options(None, r#"{"dryRun":["All"]}"#, "").unwrap().body, br#"{"dryRun":["All"]}"#);
+    let status = options(Some(&live), r#"{"preconditions":5}"#, "").unwrap_err().status(&target);
+    let message =
+        "json: cannot unmarshal number into Go struct field DeleteOptions.preconditions of type v1.Preconditions";
+    assert_eq!(status.message, message);
+    let status = options(Some(&live), "{", "").unwrap_err().status(&target);
+    assert_eq!(status.message, "couldn't get version/kind; json parse error: unexpected end of JSON input");
     for (body, query) in [("[]", ""), ("{", ""), (r#"{"preconditions":5}"#, ""), ("", "gracePeriodSeconds=x")] {
         assert_eq!(options(Some(&live), body, query).unwrap_err().status(&target).code, 400, "{body}");
     }
@@ -688,122 +471,4 @@ fn live_objects_tell_their_facts() {
     assert!(Live::parse(&scheme(), Form::Claim, b"{}").is_err());
     let other = Hashed { cluster: "c2".parse().unwrap(), ..scheme() };
     assert_eq!(Live::parse(&other, Form::Claim, stored.to_string().as_bytes()).unwrap().origin, None);
-}
-
-fn text() -> impl Strategy<Value = String> {
-    "[a-c]{1,2}"
-}
-
-fn map() -> impl Strategy<Value = BTreeMap<String, String>> {
-    proptest::collection::btree_map(text(), text(), 0..3)
-}
-
-/// An object of a user, with more or less of what is translated.
-fn object() -> impl Strategy<Value = Value> {
-    (map(), map(), proptest::collection::vec(text(), 0..3), proptest::option::of(text()), any::<u64>()).prop_map(
-        |(labels, annotations, owners, secret, number)| {
-            let owners: Vec<Value> = owners.iter().map(|name| owner(name)).collect();
-            let mut object =
-                foo(json!({"name": "db", "labels": labels, "annotations": annotations, "ownerReferences": owners}));
-            object["spec"]["number"] = number.into();
-            if let Some(secret) = secret {
-                object["spec"]["writeConnectionSecretToRef"] = json!({"name": secret});
-            }
-            object
-        },
-    )
-}
-
-fn merge_of_map() -> impl Strategy<Value = Value> {
-    let entries = proptest::collection::btree_map(text(), proptest::option::of(text()), 0..3);
-    prop_oneof![Just(Value::Null), entries.prop_map(|entries| json!(entries))]
-}
-
-/// A merge patch on what is translated; members may be missing.
-fn merge() -> impl Strategy<Value = Value> {
-    let owners = proptest::option::of(proptest::collection::vec(text(), 0..2));
-    let secret =
-        prop_oneof![Just(Value::Null), text().prop_map(|name| json!({"name": name})), Just(json!({"name": null}))];
-    let members = (merge_of_map(), merge_of_map(), owners, secret);
-    (members, proptest::collection::vec(any::<bool>(), 4)).prop_map(
-        |((labels, annotations, owners, secret), present)| {
-            let owners = owners.map(|names| names.iter().map(|name| owner(name)).collect::<Vec<_>>());
-            let mut patch = json!({"metadata": {"name": "db"}, "spec": {"x": 1}});
-            if present[0] {
-                patch["metadata"]["labels"] = labels;
-            }
-            if present[1] {
-                patch["metadata"]["annotations"] = annotations;
-            }
-            if present[2] {
-                patch["metadata"]["ownerReferences"] = json!(owners);
-            }
-            if present[3] {
-                patch["spec"]["writeConnectionSecretToRef"] = secret;
-            }
-            patch
-        },
-    )
-}
-
-fn operation() -> impl Strategy<Value = Value> {
-    let maps = prop_oneof![Just("/metadata/labels".to_owned()), Just("/metadata/annotations".to_owned())];
-    let entries = (maps.clone(), text()).prop_map(|(map, key)| format!("{map}/{key}")).boxed();
-    let owners = prop_oneof![
-        Just("/metadata/ownerReferences"),
-        Just("/metadata/ownerReferences/0"),
-        Just("/metadata/ownerReferences/-"),
-    ];
-    let op = prop_oneof![Just("add"), Just("replace"), Just("remove"), Just("test")];
-    let transfer = prop_oneof![Just("copy"), Just("move")];
-    let secret_name = Just("/spec/writeConnectionSecretToRef/name".to_owned());
-    let path = prop_oneof![maps.clone(), entries.clone(), secret_name.clone(), Just("/spec/number".to_owned())];
-    prop_oneof![
-        (op.clone(), maps, map()).prop_map(|(op, path, value)| json!({"op": op, "path": path, "value": value})),
-        (op.clone(), entries, text()).prop_map(|(op, path, value)| json!({"op": op, "path": path, "value": value})),
-        (op.clone(), owners, text()).prop_map(|(op, path, name)| {
-            let value = if path.ends_with('s') { json!([owner(&name)]) } else { owner(&name) };
-            json!({"op": op, "path": path, "value": value})
-        }),
-        (op.clone(), secret_name, text()).prop_map(|(op, path, value)| json!({"op": op, "path": path, "value": value})),
-        (op, text()).prop_map(|(op, name)| {
-            json!({"op": op, "path": "/spec/writeConnectionSecretToRef", "value": {"name": name}})
-        }),
-        (transfer, path.clone(), path).prop_map(|(op, from, path)| json!({"op": op, "from": from, "path": path})),
-    ]
-}
-
-proptest! {
-    #[test]
-    fn up_then_down_is_the_users_object(object in object()) {
-        prop_assert_eq!(seen(&value(&made(&object).unwrap().body)), tidy(object.clone()));
-        let mut next = object;
-        next["spec"]["number"] = 1.into();
-        let back = value(&updated(&stored(&next), &next).unwrap().body);
-        next["metadata"]["uid"] = "u1".into();
-        prop_assert_eq!(seen(&back), tidy(next));
-    }
-
-    #[test]
-    fn merge_patches_do_to_the_stored_object_what_the_user_means(object in object(), patch in merge()) {
-        let stored = stored(&object);
-        let mut expected = seen(&stored);
-        ::json_patch::merge(&mut expected, &patch);
-        let mut found = stored.clone();
-        ::json_patch::merge(&mut found, &value(&merged(&stored, &patch).unwrap().body));
-        prop_assert_eq!(seen(&found), tidy(expected));
-    }
-
-    #[test]
-    fn random_json_patches(object in object(), operations in proptest::collection::vec(operation(), 1..4)) {
-        let patch = Value::from(operations);
-        if let Err(fault) = check_json_patch(&stored(&object), &patch) {
-            prop_assert!(false, "{}\n{}", patch, fault);
-        }
-    }
-
-    #[test]
-    fn no_body_panics(body in r#"[\[\]{}":,a0-9\-.\\u \n]{0,40}"#) {
-        fuzz_body(body.as_bytes());
-    }
 }

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::options::DuplicateKeyPolicy;
 
 use super::members::quote;
@@ -83,11 +83,16 @@ impl<'de> Visitor<'de> for Render {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
         let mut out = String::from("{");
-        while let Some((key, Json(value))) = map.next_entry::<String, _>()? {
+        while let Some((Json(key), Json(value))) = map.next_entry()? {
             if out.len() > 1 {
                 out.push(',');
             }
-            out.push_str(&quote(&key));
+            match key.as_bytes().first() {
+                Some(b'"') => out.push_str(&key),
+                Some(b'[' | b'{' | b'n') => return Err(A::Error::custom("a key is no scalar")),
+                // `on: 1` has the key `true`.
+                _ => out.push_str(&quote(&key)),
+            }
             out.push(':');
             out.push_str(&value);
         }

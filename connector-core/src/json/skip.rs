@@ -74,28 +74,18 @@ impl Skip {
                         }
                         QUOTE => {
                             self.within = Within::String;
-                            break;
+                            let Some(end) = self.string(bytes, at) else { return Ok(None) };
+                            at = end;
                         }
                         _ => {}
                     }
                 },
-                Within::String => {
-                    let Some(stop) = quote_or_escape(bytes, at) else { return Ok(None) };
-                    at = stop + 1;
-                    if bytes[stop] == b'\\' {
-                        self.within = Within::Escape;
-                    } else if self.depth == 0 {
-                        return Ok(Some(at));
-                    } else {
-                        self.within = Within::Container;
+                Within::String | Within::Escape => {
+                    let Some(end) = self.string(bytes, at) else { return Ok(None) };
+                    if self.depth == 0 {
+                        return Ok(Some(end));
                     }
-                }
-                Within::Escape => {
-                    if at == bytes.len() {
-                        return Ok(None);
-                    }
-                    at += 1;
-                    self.within = Within::String;
+                    at = end;
                 }
                 Within::Scalar => {
                     let rest = &bytes[at..];
@@ -105,9 +95,31 @@ impl Skip {
             }
         }
     }
+
+    /// Goes on inside a string; the offset behind it.
+    #[inline]
+    fn string(&mut self, bytes: &[u8], mut at: usize) -> Option<usize> {
+        loop {
+            if self.within == Within::Escape {
+                if at == bytes.len() {
+                    return None;
+                }
+                at += 1;
+                self.within = Within::String;
+            }
+            let stop = quote_or_escape(bytes, at)?;
+            at = stop + 1;
+            if bytes[stop] == b'"' {
+                self.within = Within::Container;
+                return Some(at);
+            }
+            self.within = Within::Escape;
+        }
+    }
 }
 
 /// The offset of the first `"` or `\` at or behind `at`.
+#[inline]
 pub(super) fn quote_or_escape(bytes: &[u8], mut at: usize) -> Option<usize> {
     // Most strings are short: four words are cheaper than setting up a vector search.
     for _ in 0..4 {

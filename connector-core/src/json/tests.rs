@@ -218,5 +218,6 @@ proptest! {
             (Err(_), _) => {}
         }
         let _ = read(&bytes, &mut Cursor::new(&bytes, 0));
+        fuzz::fuzz_json(&[&[size as u8], &bytes[..]].concat());
     }
 }

@@ -78,6 +78,7 @@ impl Handler for Corridor {
 
     async fn handle(self: Arc<Self>, peer: Arc<PeerCertificate>, request: Request<Incoming>) -> Response<AnswerBody> {
         let started = Instant::now();
+        let path = request.uri().path().to_owned();
         let mut labels = RequestLabels { verb: "other", group: String::new(), resource: String::new(), code: 0 };
         let work = self.answer(&peer, request, &mut labels);
         let answer = match tokio::time::timeout(REQUEST_TIMEOUT, work).await {
@@ -90,6 +91,7 @@ impl Handler for Corridor {
             verb = labels.verb,
             group = labels.group,
             resource = labels.resource,
+            %path,
             code = labels.code,
             milliseconds = started.elapsed().as_millis(),
             "answered"

@@ -10,10 +10,11 @@ use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch};
 use kube::runtime::controller::Action;
 use serde_json::{Value, json};
 
+use super::events::{Controller, Level};
 use super::offer::Offer;
 use super::stage::{
-    Controller, Level, OWN_NAMESPACE, POLL, Stage, add_finalizer, apply, controller_of, generated_name, if_found,
-    is_going, is_true, now, parameters, propagated, remove_finalizer, set_condition, write_status,
+    OWN_NAMESPACE, POLL, Stage, add_finalizer, apply, controller_of, generated_name, if_found, is_going, is_true, now,
+    parameters, propagated, remove_finalizer, set_condition, write_status,
 };
 
 const FINALIZER: &str = "finalizer.apiextensions.crossplane.io";

@@ -12,11 +12,12 @@ use kube::runtime::controller::Action;
 use serde_json::{Value, json};
 
 use super::claim::connection_secret;
+use super::events::{Controller, Level};
 use super::offer::Offer;
 use super::render::Scope;
 use super::stage::{
-    Controller, Level, OWN_NAMESPACE, POLL, Stage, Wish, add_finalizer, apply, condition, controller_of, digest,
-    if_found, is_going, now, parameters, remove_finalizer, set_condition, write_status,
+    OWN_NAMESPACE, POLL, Stage, Wish, add_finalizer, apply, condition, controller_of, digest, if_found, is_going, now,
+    parameters, remove_finalizer, set_condition, write_status,
 };
 
 const FINALIZER: &str = "composite.apiextensions.crossplane.io";
@@ -162,13 +163,14 @@ impl Composite<'_> {
         let composed = self.composed(wish)?;
         self.apply_references(&composed).await?;
         let others = self.stage.api(&composed.resource, Some(&composed.namespace));
-        let is_new = others.get_opt(&composed.name).await?.is_none();
+        let is_first = condition(&self.object, "Ready").is_none();
+        let is_new = is_first || others.get_opt(&composed.name).await?.is_none();
         let manager = format!("apiextensions.crossplane.io/composed/{}", digest(&self.offer.composite.kind, 64));
         others.patch(&composed.name, &apply(&manager), &Patch::Apply(&composed.content)).await?;
 
         let published = match self.offer.scope {
             // The composed resource is there to be read at the next reconcile only.
-            Scope::LegacyCluster => self.publish(if is_new { BTreeMap::new() } else { self.details(wish) }).await?,
+            Scope::LegacyCluster => self.publish(if is_first { BTreeMap::new() } else { self.details(wish) }).await?,
             Scope::Cluster | Scope::Namespaced => false,
         };
         set_condition(&mut self.object, "Synced", true, "ReconcileSuccess", None);
@@ -186,7 +188,6 @@ impl Composite<'_> {
         }
         set_condition(&mut self.object, "Ready", true, "Available", None);
         self.write_status().await?;
-        self.apply_responsive().await?;
         if self.offer.scope == Scope::Namespaced && was_ready.is_some_and(|ready| ready["reason"] == "Creating") {
             for _ in 0..FLAPS {
                 self.creating(composed.called);
@@ -195,6 +196,7 @@ impl Composite<'_> {
                 self.write_status().await?;
             }
         }
+        self.apply_responsive().await?;
         Ok(Action::requeue(POLL))
     }
 
@@ -284,12 +286,9 @@ impl Composite<'_> {
         Ok(true)
     }
 
-    /// The one condition that is written by server-side apply, together with those that are there.
+    /// The one condition that is written by server-side apply, together with those that are there; at every reconcile, so that
+    /// both managers own them in the end.
     async fn apply_responsive(&mut self) -> Result<()> {
-        let current = condition(&self.object, "Responsive").map(|condition| condition["observedGeneration"].clone());
-        if current == Some(json!(self.object.metadata.generation)) {
-            return Ok(());
-        }
         set_condition(&mut self.object, "Responsive", true, "WatchCircuitClosed", None);
         let conditions = self.object.data["status"]["conditions"].clone();
         let patch = self.patch(json!({ "status": { "conditions": conditions } }));

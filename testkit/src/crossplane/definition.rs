@@ -16,11 +16,11 @@ use kube::{ResourceExt, runtime};
 use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 
+use super::events::{Controller, Level};
 use super::offer::Offer;
 use super::render::{Half, crd};
 use super::stage::{
-    Controller, Level, POLL, Stage, add_finalizer, if_found, is_going, is_true, parameters, remove_finalizer,
-    set_condition, write_status,
+    POLL, Stage, add_finalizer, if_found, is_going, is_true, parameters, remove_finalizer, set_condition, write_status,
 };
 use super::{claim, composite};
 

@@ -9,6 +9,7 @@
 mod claim;
 mod composite;
 mod definition;
+mod events;
 mod offer;
 mod render;
 mod stage;

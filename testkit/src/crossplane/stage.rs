@@ -7,9 +7,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::Result;
-use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{Api, ApiResource, DynamicObject, PatchParams, PostParams};
 use kube::runtime::controller::Action;
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
@@ -40,7 +39,7 @@ pub(super) struct Stage {
     wishes: Mutex<HashMap<(String, String), Wish>>,
     changed: broadcast::Sender<()>,
     // What was recorded about whom: name and count, as client-go's correlator keeps it.
-    events: tokio::sync::Mutex<HashMap<String, (String, i32)>>,
+    pub(super) events: tokio::sync::Mutex<HashMap<String, (String, i32)>>,
     log: Mutex<File>,
 }
 
@@ -77,9 +76,13 @@ impl Stage {
     /// Ends one reconcile: what went wrong is tried again soon.
     pub(super) fn settle(&self, what: &str, outcome: Result<Action>) -> Action {
         outcome.unwrap_or_else(|error| {
+            // Conflicts are everyday life between two controllers of one object.
+            if is_conflict(&error) {
+                return Action::requeue(Duration::from_millis(10));
+            }
             let mut log = self.log.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             let _ = writeln!(log, "{} {what}: {error:#}", Timestamp::now());
-            Action::requeue(Duration::from_millis(if is_conflict(&error) { 10 } else { 300 }))
+            Action::requeue(Duration::from_millis(300))
         })
     }
 
@@ -87,111 +90,6 @@ impl Stage {
         match namespace {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, resource),
             None => Api::all_with(self.client.clone(), resource),
-        }
-    }
-
-    /// Records an event about `object` as client-go's recorder does: through core/v1, once more of the same as a higher count.
-    pub(super) async fn event(
-        &self,
-        controller: Controller<'_>,
-        object: &DynamicObject,
-        level: Level,
-        reason: &str,
-        note: &str,
-    ) -> Result<()> {
-        let namespace = object.namespace().unwrap_or_else(|| "default".to_owned());
-        let api = Api::<Event>::namespaced(self.client.clone(), &namespace);
-        let now = now();
-        let level = match level {
-            Level::Normal => "Normal",
-            Level::Warning => "Warning",
-        };
-        let component = controller.component();
-        let key = format!("{:?}/{level}/{reason}/{note}/{component}", object.uid());
-        // Held across the calls, so that counts arrive in order.
-        let mut events = self.events.lock().await;
-        if let Some((name, count)) = events.get_mut(&key) {
-            let patch = json!({ "count": *count + 1, "lastTimestamp": now });
-            let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-            match api.patch(name, &params, &Patch::Strategic(patch)).await {
-                Ok(_) => {
-                    *count += 1;
-                    return Ok(());
-                }
-                // It went with its namespace, or ran out: a new one follows.
-                Err(kube::Error::Api(status)) if status.code == 404 => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let types = object.types.clone().unwrap_or_default();
-        let name = format!("{}.{:x}", object.name_any(), Timestamp::now().as_nanosecond());
-        let event: Event = serde_json::from_value(json!({
-            "metadata": { "name": name, "namespace": namespace, "annotations": controller.annotations() },
-            "involvedObject": {
-                "apiVersion": types.api_version,
-                "kind": types.kind,
-                "namespace": object.namespace(),
-                "name": object.name_any(),
-                "uid": object.uid(),
-                "resourceVersion": object.resource_version(),
-            },
-            "count": 1,
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "type": level,
-            "reason": reason,
-            "message": note,
-            "source": { "component": component },
-            "reportingComponent": component,
-        }))?;
-        match api.create(&parameters(), &event).await {
-            Ok(_) => {
-                events.insert(key, (name, 1));
-            }
-            // Nothing can be created in a namespace that is going.
-            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => {}
-            Err(error) => return Err(error.into()),
-        }
-        Ok(())
-    }
-}
-
-/// How grave an event is.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Level {
-    Normal,
-    Warning,
-}
-
-/// Which of Crossplane's controllers records an event, each for one XRD.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Controller<'a> {
-    Offered,
-    Defined,
-    /// Its XRD; and the claim's composite, if it was bound when its reconcile began.
-    Claim(&'a str, Option<&'a str>),
-    Composite(&'a str),
-}
-
-impl Controller<'_> {
-    fn component(self) -> &'static str {
-        match self {
-            Self::Offered | Self::Claim(..) => "offered/compositeresourcedefinition.apiextensions.crossplane.io",
-            Self::Defined | Self::Composite(_) => "defined/compositeresourcedefinition.apiextensions.crossplane.io",
-        }
-    }
-
-    fn annotations(self) -> Value {
-        match self {
-            Self::Offered | Self::Defined => Value::Null,
-            Self::Composite(xrd) => json!({ "controller": format!("composite/{xrd}") }),
-            Self::Claim(xrd, composite) => {
-                let mut annotations = json!({ "controller": format!("claim/{xrd}"), "external-name": "" });
-                if let Some(composite) = composite {
-                    annotations["composite-name"] = json!(composite);
-                }
-                annotations
-            }
         }
     }
 }

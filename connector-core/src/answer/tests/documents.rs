@@ -7,7 +7,7 @@ fn one(document: &str) -> Result<String, AnswerError> {
     let asked = asked(Some("test"), Some("my-bucket"));
     let streamed = rewrite_any(&asked, Shape::Object, document);
     let whole = object(&asked, document.as_bytes()).map(|whole| String::from_utf8(whole).unwrap());
-    assert_eq!(streamed, whole, "in a stream and whole");
+    assert_eq!(streamed, whole);
     streamed
 }
 
@@ -336,4 +336,31 @@ fn answers_to_a_deletion() {
     for other in ["", "[]", r#"{"kind":"K","status":{"kind":"Status"}}"#, r#"{"kind":"Status""#, "Status"] {
         assert!(!is_status(other.as_bytes()), "{other}");
     }
+}
+
+/// A server-side apply makes kube-apiserver write the applied body, which was in remote terms, into kubectl's annotation.
+#[test]
+fn the_applied_configuration_is_local() {
+    let shown = r#"{"apiVersion":"g/v1","kind":"Thing","metadata":{"name":"a","namespace":"test"},"spec":{"writeConnectionSecretToRef":{"name":"conn"}}}"#;
+    let secret = remote("conn");
+    let applied = format!(
+        r#"{{"apiVersion":"g/v1","kind":"Thing","metadata":{{"annotations":{{"mcp-connector.upbound.io/connection-secret-name":"conn"}},"labels":{{{}}},"name":"{}","namespace":"claims","uid":"u-1"}},"spec":{{"writeConnectionSecretToRef":{{"name":"{secret}"}}}}}}"#,
+        labels("test", "a"),
+        remote("a"),
+    );
+    let document = |annotation: &str, labels: &str, name: &str, namespace: &str| {
+        let annotation = serde_json::Value::from(annotation);
+        format!(
+            r#"{{"metadata":{{"annotations":{{"kubectl.kubernetes.io/last-applied-configuration":{annotation}}},{labels}"name":"{name}","namespace":"{namespace}"}}}}"#
+        )
+    };
+    let stored = |annotation: &str| {
+        document(annotation, &format!(r#""labels":{{{}}},"#, labels("test", "a")), &remote("a"), "claims")
+    };
+    let seen = rewrite_any(&asked(Some("test"), Some("a")), Shape::Object, &stored(&applied)).unwrap();
+    assert_eq!(seen, document(shown, "", "a", "test"));
+    // The user's own text stays, whatever it says.
+    let own = r#"{"metadata":{"labels":{"bystander/mcp-connector.upbound.io/app-cluster":"x"}}}"#;
+    let seen = rewrite_any(&asked(Some("test"), Some("a")), Shape::Object, &stored(own)).unwrap();
+    assert_eq!(seen, document(own, "", "a", "test"));
 }

@@ -137,7 +137,7 @@ fn broken_events() {
 /// An idle watch keeps no memory but its own state, which is small (10,000 of them are normal).
 #[test]
 fn idle_watches_are_small() {
-    assert!(size_of::<Rewriter>() <= 768, "{}", size_of::<Rewriter>());
+    assert!(size_of::<Rewriter>() <= 512, "{}", size_of::<Rewriter>());
 }
 
 fn table_event(kind: &str, columns: &str, rows: &[&str]) -> String {

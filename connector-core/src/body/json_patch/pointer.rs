@@ -48,50 +48,70 @@ impl fmt::Display for Pointer {
     }
 }
 
-/// The value at a path.
+/// The most segments of a path into a document that is edited here. An owner reference is flat; a bound on what is built
+/// level by level keeps the stack safe.
+const DEPTH_MAX: usize = 16;
+
+/// The value at a path. What an object does not hold is `null`, as for the reference library; `None` where there is nothing
+/// that could hold it.
 pub(super) fn lookup<'a>(document: &'a Value, path: &Pointer) -> Option<&'a Value> {
-    path.segments().try_fold(document, |value, segment| match value {
+    let Some((last, parents)) = path.0.split_last() else { return Some(document) };
+    let parent = parents.iter().try_fold(document, |value, segment| match value {
         Value::Object(map) => map.get(segment),
-        Value::Array(list) => list.get(index(segment)?),
+        Value::Array(list) => list.get(index(segment, list.len())?),
         _ => None,
-    })
+    })?;
+    match parent {
+        Value::Object(map) => Some(map.get(last).unwrap_or(&Value::Null)),
+        Value::Array(list) => list.get(index(last, list.len())?),
+        _ => None,
+    }
 }
 
-/// Does an operation on a document; `None` where it does not apply, or the test fails.
+/// Does an operation on a document; `None` where it does not apply, or the test fails. To replace what an object does not
+/// hold is to add it, as for the reference library.
 pub(super) fn edit(document: &mut Value, kind: Kind, path: &Pointer, value: Value) -> Option<()> {
     if kind == Kind::Test {
-        let found = lookup(document, path).unwrap_or(&Value::Null);
-        return (*found == value).then_some(());
+        return (*lookup(document, path)? == value).then_some(());
     }
-    let (last, parents) = path.0.split_last()?;
+    let (last, parents) = path.0.split_last().filter(|_| path.0.len() <= DEPTH_MAX)?;
     let parent = parents.iter().try_fold(document, |value, segment| match value {
         Value::Object(map) => map.get_mut(segment),
-        Value::Array(list) => list.get_mut(index(segment)?),
+        Value::Array(list) => {
+            let at = index(segment, list.len())?;
+            list.get_mut(at)
+        }
         _ => None,
     })?;
     match parent {
         Value::Object(map) => match kind {
             Kind::Remove => drop(map.remove(last)?),
-            Kind::Replace => *map.get_mut(last)? = value,
             _ => drop(map.insert(last.clone(), value)),
         },
         Value::Array(list) => match kind {
             Kind::Add if last == "-" => list.push(value),
             Kind::Add => {
-                let at = index(last).filter(|at| *at <= list.len())?;
+                let at = index(last, list.len() + 1).filter(|at| *at <= list.len())?;
                 list.insert(at, value);
             }
             Kind::Remove => {
-                let at = index(last).filter(|at| *at < list.len())?;
+                let at = index(last, list.len()).filter(|at| *at < list.len())?;
                 list.remove(at);
             }
-            _ => *list.get_mut(index(last)?)? = value,
+            _ => {
+                let at = index(last, list.len())?;
+                *list.get_mut(at)? = value;
+            }
         },
         _ => return None,
     }
     Some(())
 }
 
-fn index(segment: &str) -> Option<usize> {
-    segment.parse().ok()
+/// The reference library counts negative indices from the end.
+fn index(segment: &str, len: usize) -> Option<usize> {
+    match segment.strip_prefix('-') {
+        Some(back) => len.checked_sub(back.parse().ok().filter(|back| *back > 0)?),
+        None => segment.parse().ok(),
+    }
 }

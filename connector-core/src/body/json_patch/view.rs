@@ -29,6 +29,8 @@ impl Which {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Map {
     Absent,
+    /// A patch has set it to `null`.
+    Null,
     Present(BTreeMap<String, String>),
     /// It has values that are no text; the control plane will refuse the outcome.
     Unknown,
@@ -44,7 +46,7 @@ impl Map {
     /// The map that a patch sets; `json` is its text.
     pub(super) fn read(members: &Members<'_>, json: &str) -> Self {
         if json == "null" {
-            return Self::Absent;
+            return Self::Null;
         }
         let entries = members.iter().map(|(key, value)| Some((key.to_owned(), super::unquote(value)?)));
         entries.collect::<Option<_>>().map_or(Self::Unknown, Self::Present)
@@ -133,17 +135,17 @@ impl View {
 
     /// The whole map as the control plane stores it: what the user sees and what is ours.
     pub(super) fn render(&self, which: Which) -> String {
-        let mut members = Members::default();
-        if let Map::Present(map) = self.map(which) {
-            map.iter().for_each(|(key, value)| members.set(key, quote(value)));
-        }
+        let mut members = match self.map(which) {
+            Map::Present(map) => Members::of_texts(map),
+            Map::Absent | Map::Null | Map::Unknown => Members::default(),
+        };
         self.own(which).iter().for_each(|(key, value)| members.set(key, quote(value)));
         members.render()
     }
 
     /// Whether the stored object has annotations at all.
     pub(super) fn has_annotations(&self) -> bool {
-        self.annotations != Map::Absent || !self.own_annotations.is_empty()
+        !matches!(self.annotations, Map::Absent | Map::Null) || !self.own_annotations.is_empty()
     }
 
     /// Sets or removes an annotation of ours; gives what it was.

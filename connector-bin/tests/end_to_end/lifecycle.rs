@@ -1,0 +1,76 @@
+//! Starting, changing credentials, ending.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use testkit::connector::{Connector, ConnectorOptions};
+use testkit::crossplane::Crossplane;
+use testkit::{Cluster, fixtures};
+use tokio::process::Command;
+
+use crate::setup::{Corridor, EXAMPLE, EXAMPLE_API, claim, options};
+
+/// Wire rules 1.20, 11.23: a watch ends between two events, and the connector ends soon.
+#[tokio::test]
+async fn ending_leaves_no_half_event() -> Result<()> {
+    let mut corridor = Corridor::start().await?;
+    let kubectl = corridor.app.kubectl();
+    kubectl.apply(&claim("default", "db")).await?;
+    let path = "/apis/k8s.starter.org/v1alpha1/kubernetesclusters?watch=true";
+    let mut watch = kubectl.spawn(["get", "--raw", path])?;
+    watch.line_where(|line| line.contains(r#""name":"db""#)).await?;
+    let started = Instant::now();
+    let status = corridor.connector.terminate().await?;
+    ensure!(status.success(), "{status}");
+    ensure!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    while let Some(line) = watch.line().await? {
+        serde_json::from_str::<Value>(&line).with_context(|| format!("half an event: {line}"))?;
+    }
+    Ok(())
+}
+
+/// A renewed credential counts without a restart.
+#[tokio::test]
+async fn another_kubeconfig_counts_at_once() -> Result<()> {
+    let (app, control_plane) = Cluster::start_two().await?;
+    let crossplane = Crossplane::install(&control_plane).await?;
+    crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
+    let folder = tempfile::tempdir()?;
+    let kubeconfig = folder.path().join("kubeconfig");
+    std::fs::copy(control_plane.kubeconfig_for("nobody", &[])?, &kubeconfig)?;
+    let options = ConnectorOptions { control_plane_kubeconfig: Some(kubeconfig.clone()), ..options() };
+    let connector = Connector::start(&app, &control_plane, options).await?;
+    testkit::eventually("the missing right to be told", || async {
+        let log = connector.log()?;
+        Ok(if log.contains("grant get, list and watch") { Ok(()) } else { Err(log) })
+    })
+    .await?;
+    std::fs::copy(control_plane.kubeconfig_path(), &kubeconfig)?;
+    connector.wait_available(&app, EXAMPLE_API).await?;
+    app.kubectl().apply(&claim("default", "db")).await?;
+    Ok(())
+}
+
+/// Mistakes in the configuration end the start with what is wrong and what to do.
+#[tokio::test]
+async fn mistakes_are_told() -> Result<()> {
+    let run = async |args: &[&str]| -> Result<String> {
+        let run = Command::new(env!("CARGO_BIN_EXE_connector")).arg("serve").args(args).env_clear().output();
+        let output = tokio::time::timeout(Duration::from_secs(30), run).await??;
+        ensure!(!output.status.success(), "it should not start with {args:?}");
+        Ok(String::from_utf8(output.stderr)?)
+    };
+    let told = run(&[]).await?;
+    ensure!(told.contains("--control-plane-kubeconfig is required"), "{told}");
+    let told =
+        run(&["--control-plane-kubeconfig=/nowhere", "--claim-namespace=claims", "--kubeconfig=/nowhere-either"])
+            .await?;
+    ensure!(told.contains("the app cluster's kubeconfig cannot be used") && told.contains("/nowhere-either"), "{told}");
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("config.yaml");
+    std::fs::write(&file, "claim-namespaces: claims\n")?;
+    let told = run(&["--config", &file.display().to_string()]).await?;
+    ensure!(told.contains("claim-namespaces") && told.contains("config.yaml"), "{told}");
+    Ok(())
+}

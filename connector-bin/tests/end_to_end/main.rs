@@ -1,0 +1,11 @@
+//! End-to-end tests: real etcd, kube-apiserver, kube-controller-manager and kubectl on loopback, the real connector between them.
+
+mod documented_example;
+mod identity;
+mod isolation;
+mod kubectl;
+mod lifecycle;
+mod namespaces;
+mod outage;
+mod registration;
+mod setup;

@@ -1,0 +1,101 @@
+//! The control plane goes away and comes back; the app cluster goes on.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use testkit::connector::Connector;
+use testkit::crossplane::Crossplane;
+use testkit::{Cluster, eventually, fixtures};
+
+use crate::setup::{Corridor, EXAMPLE, EXAMPLE_API, claim, options};
+
+#[tokio::test]
+async fn the_app_cluster_outlives_its_control_plane() -> Result<()> {
+    let mut corridor = Corridor::start().await?;
+    let app = corridor.app.kubectl();
+    app.ok(["create", "namespace", "unrelated"]).await?;
+    app.apply(&claim("default", "db")).await?;
+    app.ok(["wait", "--for=condition=Ready", "kubernetescluster/db", "--timeout=60s"]).await?;
+    // A dependent of the claim: the collector must not take an outage for the end of its owner (wire rule 6.5).
+    let uid = app.ok(["get", "kubernetescluster", "db", "-o", "jsonpath={.metadata.uid}"]).await?;
+    app.apply(&format!(
+        "apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: dependent
+  namespace: default
+  ownerReferences: [{{apiVersion: {EXAMPLE_API}, kind: KubernetesCluster, name: db, uid: {uid}}}]
+"
+    ))
+    .await?;
+
+    corridor.control_plane.stop_apiserver()?;
+
+    // Discovery, and everything that is not about claims.
+    let fresh = corridor.app.kubectl();
+    let resources = fresh.run(["api-resources", "--categories=claim", "-o", "name"]).await?;
+    ensure!(
+        resources.status.success() && resources.stdout.trim() == "kubernetesclusters.k8s.starter.org",
+        "{resources:?}"
+    );
+    ensure!(fresh.run(["get", "pods", "-A"]).await?.status.success());
+    let get = fresh.run(["get", "kubernetescluster", "db"]).await?;
+    ensure!(
+        get.stderr.contains("ServiceUnavailable") || get.stderr.contains("unable to handle the request"),
+        "{}",
+        get.stderr
+    );
+    let (status, retry_after) =
+        raw_status(&corridor, "/apis/k8s.starter.org/v1alpha1/namespaces/default/kubernetesclusters").await?;
+    ensure!(status.contains(r#""code":503"#) && status.contains("the control plane cannot be reached"), "{status}");
+    ensure!(retry_after, "{status}");
+    let list = fresh.run(["get", "claim", "-A"]).await?;
+    ensure!(!list.status.success() && !list.stderr.contains("NotFound"), "{}", list.stderr);
+    // Long enough for the collector to have looked.
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    ensure!(app.run(["get", "configmap", "dependent"]).await?.status.success());
+
+    corridor.control_plane.start_apiserver().await?;
+    eventually("the claim to be there again", || async {
+        let get = app.run(["get", "kubernetescluster", "db"]).await?;
+        Ok(if get.status.success() { Ok(()) } else { Err(get.stderr) })
+    })
+    .await?;
+    app.apply(&claim("unrelated", "after")).await?;
+    app.ok(["delete", "namespace", "unrelated", "--timeout=100s"]).await?;
+    ensure!(app.run(["get", "configmap", "dependent"]).await?.status.success());
+    ensure!(corridor.connector.log()?.contains("the control plane is reachable again"));
+    Ok(())
+}
+
+/// What kube-apiserver passes on of the connector's answer, and whether it asks for a retry.
+async fn raw_status(corridor: &Corridor, path: &str) -> Result<(String, bool)> {
+    let verbose = corridor.app.kubectl().run(["get", "--raw", path, "-v=8"]).await?;
+    let all = format!("{}{}", verbose.stdout, verbose.stderr);
+    let retry_after = all.contains("Retry-After") || all.contains("retryAfterSeconds");
+    Ok((all.replace("\\\"", "\""), retry_after))
+}
+
+/// The connector starts although the control plane is away, and does its work when it comes.
+#[tokio::test]
+async fn the_connector_starts_without_its_control_plane() -> Result<()> {
+    let (app, mut control_plane) = Cluster::start_two().await?;
+    let crossplane = Crossplane::install(&control_plane).await?;
+    crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
+    let mut options = options();
+    options.claim_namespace = "made-later".to_owned();
+    // The test kit makes the claim namespace before the start; here the connector has to.
+    let mut connector = Connector::start(&app, &control_plane, options).await?;
+    connector.terminate().await?;
+    control_plane.kubectl().ok(["delete", "namespace", "made-later", "--timeout=60s"]).await?;
+    control_plane.stop_apiserver()?;
+    connector.restart().await?;
+    control_plane.start_apiserver().await?;
+    connector.wait_available(&app, EXAMPLE_API).await?;
+    eventually("the claim namespace to be made", || async {
+        let applied = app.kubectl().with_stdin(["apply", "-f", "-"], &claim("default", "db")).await?;
+        Ok(if applied.status.success() { Ok(()) } else { Err(applied.stderr) })
+    })
+    .await?;
+    Ok(())
+}
