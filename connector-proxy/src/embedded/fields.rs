@@ -14,7 +14,7 @@ use super::object;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Fields {
     own: bool,
-    children: BTreeMap<String, Fields>,
+    children: BTreeMap<String, Self>,
 }
 
 /// Who writes, and how.

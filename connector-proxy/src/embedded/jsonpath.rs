@@ -88,7 +88,7 @@ fn find<'a>(value: &'a Value, steps: &[Step]) -> Option<&'a Value> {
                 let found = path.iter().try_fold(*item, |value, name| value.get(name));
                 found.is_some_and(|found| match found {
                     Value::String(found) => found == text,
-                    other => other.to_string() == *text,
+                    other => serde_json::from_str::<Value>(text).is_ok_and(|text| *other == text),
                 })
             })
             .find_map(|item| find(item, rest)),

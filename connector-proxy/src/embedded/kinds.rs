@@ -88,10 +88,13 @@ pub(crate) fn api_version(group: &str, version: &str) -> String {
     if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
 }
 
+/// The versions of one group with their kinds.
+type Versions = Vec<(String, Vec<Arc<Kind>>)>;
+
 /// All kinds, by group and version; versions of a group with the preferred one first.
 #[derive(Debug, Default)]
 pub(crate) struct Kinds {
-    groups: BTreeMap<String, Vec<(String, Vec<Arc<Kind>>)>>,
+    groups: BTreeMap<String, Versions>,
 }
 
 impl Kinds {
@@ -99,7 +102,7 @@ impl Kinds {
     pub(crate) fn of(crds: &[Shared], aggregation: bool) -> Self {
         let mut kinds = builtin::kinds(aggregation);
         kinds.extend(crds.iter().flat_map(|crd| crd::kinds(crd.value())));
-        let mut groups: BTreeMap<String, Vec<(String, Vec<Arc<Kind>>)>> = BTreeMap::new();
+        let mut groups: BTreeMap<String, Versions> = BTreeMap::new();
         for kind in kinds {
             let versions = groups.entry(kind.group.clone()).or_default();
             let at = versions.iter().position(|(version, _)| *version == kind.version).unwrap_or_else(|| {
@@ -138,8 +141,8 @@ impl Kinds {
     }
 
     /// Group names with their versions, preferred first; the core group is the empty name.
-    pub(crate) fn groups(&self) -> impl Iterator<Item = (&str, &[(String, Vec<Arc<Kind>>)])> {
-        self.groups.iter().map(|(group, versions)| (group.as_str(), versions.as_slice()))
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (&str, &Versions)> {
+        self.groups.iter().map(|(group, versions)| (group.as_str(), versions))
     }
 
     /// Every resource that lies in namespaces, once.

@@ -138,12 +138,9 @@ impl Write<'_> {
         if !object::revision(&object).is_empty() {
             return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
         }
-        let manager = manager(self.params, self.parts);
-        let api_version = self.kind.api_version();
         object::metadata_mut(&mut object).remove("managedFields");
         self.clean_new(&mut object);
-        fields::record(None, &mut object, &self.writer(&manager, &api_version));
-        self.store_new(object, Strictness::Object)
+        self.store_new(object, false)
     }
 
     /// Takes away what a creator cannot say (wire rule 8.4).
@@ -161,7 +158,8 @@ impl Write<'_> {
         }
     }
 
-    fn store_new(&self, object: Value, strictness: Strictness) -> Answer {
+    /// Stores an object that is new; `recorded` says whether its writer is in `managedFields` already.
+    fn store_new(&self, object: Value, recorded: bool) -> Answer {
         let prefix = match (object::name(&object), object::meta_text(&object, "generateName")) {
             ("", "") => {
                 let message = "Required value: name or generateName is required".to_owned();
@@ -172,12 +170,12 @@ impl Write<'_> {
             _ => None,
         };
         for _ in 1..NAMES {
-            match self.store_once(object.clone(), prefix.as_deref(), strictness) {
+            match self.store_once(object.clone(), prefix.as_deref(), recorded) {
                 Err(status) if prefix.is_some() && status.reason == "AlreadyExists" => {}
                 other => return other,
             }
         }
-        self.store_once(object, prefix.as_deref(), strictness).map_err(|mut status| {
+        self.store_once(object, prefix.as_deref(), recorded).map_err(|mut status| {
             if status.reason == "AlreadyExists" && prefix.is_some() {
                 status.message += ", the server was not able to generate a unique name for the object";
                 status.details = Some(Details { retry_after_seconds: 1, ..status.details.unwrap_or_default() });
@@ -186,7 +184,7 @@ impl Write<'_> {
         })
     }
 
-    fn store_once(&self, mut object: Value, prefix: Option<&str>, strictness: Strictness) -> Answer {
+    fn store_once(&self, mut object: Value, prefix: Option<&str>, recorded: bool) -> Answer {
         if let Some(prefix) = prefix {
             object::metadata_mut(&mut object).insert("name".into(), object::generate_name(prefix).into());
         }
@@ -194,7 +192,11 @@ impl Write<'_> {
             let namespace = self.api.namespace(&self.target.namespace);
             admit::check_namespace(self.kind, &object, namespace.as_ref().map(|namespace| namespace.value()))?;
         }
-        let warnings = self.tell_unknown(&admit::shape(self.kind, &mut object), strictness)?;
+        let warnings = self.tell_unknown(&admit::shape(self.kind, &mut object), Strictness::Object)?;
+        if !recorded {
+            let manager = manager(self.params, self.parts);
+            fields::record(None, &mut object, &self.writer(&manager, &self.kind.api_version()));
+        }
         admit::check(self.kind, &mut object, true)?;
         let metadata = object::metadata_mut(&mut object);
         metadata.insert("uid".into(), object::new_uid().into());
@@ -295,7 +297,7 @@ impl Write<'_> {
         if self.api.store.get(&self.kind.resource, &key).is_none() && self.target.subresource.is_none() {
             self.clean_new(&mut config);
             let object = fields::apply(None, &config, &writer, force)?;
-            return self.store_new(object, Strictness::Object);
+            return self.store_new(object, true);
         }
         self.modify(Strictness::Object, |live| Ok((fields::apply(Some(live), &config, &writer, force)?, true)))
     }
