@@ -5,10 +5,15 @@ use std::time::Duration;
 use backon::ExponentialBuilder;
 use futures::Stream;
 use kube::runtime::WatchStreamExt;
+use kube::runtime::utils::ResetTimerBackoff;
 use kube::runtime::watcher::{Event, ExponentialBackoff, Result};
 
 /// The longest pause between two tries of a watch that fails: how late the return of a cluster is noticed at the worst.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long it must go well for the pauses to begin anew. The mere announcement of another list counts as an event, so events
+/// alone prove nothing.
+const CALM: Duration = Duration::from_secs(30);
 
 /// The same events; after an error the next try waits, longer each time up to [`LONGEST_PAUSE`].
 pub(crate) fn with_backoff<K>(events: impl Stream<Item = Result<Event<K>>>) -> impl Stream<Item = Result<Event<K>>> {
@@ -17,5 +22,5 @@ pub(crate) fn with_backoff<K>(events: impl Stream<Item = Result<Event<K>>>) -> i
         .with_max_delay(LONGEST_PAUSE)
         .without_max_times()
         .with_jitter();
-    events.backoff(ExponentialBackoff::from(pauses))
+    events.backoff(ResetTimerBackoff::new(ExponentialBackoff::from(pauses), CALM))
 }

@@ -9,3 +9,4 @@ mod namespaces;
 mod outage;
 mod registration;
 mod setup;
+mod upstream;

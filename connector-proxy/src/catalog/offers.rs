@@ -75,11 +75,13 @@ async fn watch_definitions(upstream: &Upstream, from: From, publish: &watch::Sen
     let mut told = String::new();
     while let Some(event) = events.next().await {
         match event {
+            // Only the announcement of a list: nothing has been heard yet.
+            Ok(watcher::Event::Init) => listing = Some(BTreeMap::new()),
             Ok(event) => {
                 upstream.observe(None);
                 told.clear();
                 match event {
-                    watcher::Event::Init => listing = Some(BTreeMap::new()),
+                    watcher::Event::Init => {}
                     watcher::Event::InitApply(object) => {
                         let offers = from.offers(&object);
                         listing.get_or_insert_default().insert(object.name_any(), offers);

@@ -1,0 +1,164 @@
+//! The way to the control plane: what a kubeconfig may ask for, what goes up, and what ends when a client goes.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use testkit::connector::{Connector, ConnectorOptions};
+use testkit::crossplane::Crossplane;
+use testkit::{Cluster, ClusterOptions, eventually, fixtures};
+
+use crate::setup::{Corridor, EXAMPLE, EXAMPLE_API, claim, options};
+
+/// Control planes in a Space live under a path. kubectl's own proxy plays the Space.
+#[tokio::test]
+async fn a_server_with_a_path() -> Result<()> {
+    let (app, control_plane) = Cluster::start_two().await?;
+    let crossplane = Crossplane::install(&control_plane).await?;
+    crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
+    let prefix = "/spaces/namespaces/default/controlplanes/ctp/k8s";
+    let mut space = control_plane.kubectl().spawn(["proxy", "--port=0", &format!("--api-prefix={prefix}/")])?;
+    let started = space.line_where(|line| line.contains("Starting to serve on")).await?;
+    let address = started.rsplit(' ').next().context("an address")?;
+
+    let folder = tempfile::tempdir()?;
+    let kubeconfig = folder.path().join("kubeconfig");
+    let config = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "space",
+        "contexts": [{ "name": "space", "context": { "cluster": "space", "user": "me" } }],
+        "clusters": [{ "name": "space", "cluster": { "server": format!("http://{address}{prefix}") } }],
+        "users": [{ "name": "me", "user": {} }],
+    });
+    std::fs::write(&kubeconfig, config.to_string())?;
+    let options = ConnectorOptions { control_plane_kubeconfig: Some(kubeconfig), ..options() };
+    let connector = Connector::start(&app, &control_plane, options).await?;
+    connector.wait_available(&app, EXAMPLE_API).await?;
+    let kubectl = app.kubectl();
+    kubectl.apply(&claim("default", "db")).await?;
+    let mut watch = kubectl.spawn(["get", "claim", "-w", "-o", "name"])?;
+    watch.line_where(|line| line.ends_with("/db")).await?;
+    kubectl.ok(["delete", "kubernetescluster", "db", "--timeout=60s"]).await?;
+    Ok(())
+}
+
+/// An exec plugin gives the credential, the server goes by another name, as client-go does it.
+#[tokio::test]
+async fn an_exec_plugin_and_a_tls_server_name() -> Result<()> {
+    let (app, control_plane) = Cluster::start_two().await?;
+    let crossplane = Crossplane::install(&control_plane).await?;
+    crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
+    let admin = std::fs::read_to_string(control_plane.kubeconfig_path())?;
+    let admin = fixtures::object(&admin)?;
+    let kubectl = control_plane.kubectl();
+    kubectl.ok(["create", "serviceaccount", "connector"]).await?;
+    kubectl
+        .ok(["create", "clusterrolebinding", "connector", "--clusterrole=cluster-admin", "--serviceaccount=default:connector"])
+        .await?;
+    let token = kubectl.ok(["create", "token", "connector"]).await?;
+    let credential = json!({
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": { "token": token.trim() },
+    });
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("credential.json");
+    std::fs::write(&file, credential.to_string())?;
+    let mut cluster = admin["clusters"][0]["cluster"].clone();
+    cluster["tls-server-name"] = "kubernetes.default.svc".into();
+    let config = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "x",
+        "contexts": [{ "name": "x", "context": { "cluster": "x", "user": "x" } }],
+        "clusters": [{ "name": "x", "cluster": cluster }],
+        "users": [{ "name": "x", "user": { "exec": {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": "/bin/cat",
+            "args": [file],
+            "interactiveMode": "Never",
+        } } }],
+    });
+    let kubeconfig = folder.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, config.to_string())?;
+    let options = ConnectorOptions { control_plane_kubeconfig: Some(kubeconfig), ..options() };
+    let connector = Connector::start(&app, &control_plane, options).await?;
+    connector.wait_available(&app, EXAMPLE_API).await?;
+    app.kubectl().apply(&claim("default", "db")).await?;
+    Ok(())
+}
+
+/// The control plane's audit log can be joined with the app cluster's by the Audit-ID.
+#[tokio::test]
+async fn the_audit_id_goes_up() -> Result<()> {
+    let logs = tempfile::tempdir()?;
+    let policy = logs.path().join("policy.yaml");
+    std::fs::write(&policy, "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n")?;
+    let audited = |name: &str| ClusterOptions {
+        apiserver_args: vec![
+            format!("--audit-policy-file={}", policy.display()),
+            format!("--audit-log-path={}", logs.path().join(name).display()),
+        ],
+        ..ClusterOptions::named(name)
+    };
+    let (app, control_plane) =
+        tokio::try_join!(Cluster::start(audited("app")), Cluster::start(audited("control-plane")))?;
+    let crossplane = Crossplane::install(&control_plane).await?;
+    crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
+    let connector = Connector::start(&app, &control_plane, options()).await?;
+    connector.wait_available(&app, EXAMPLE_API).await?;
+    app.kubectl().apply(&claim("default", "db")).await?;
+
+    let created = |name: &str, resource_name: Option<&str>| -> Result<String> {
+        let log = std::fs::read_to_string(logs.path().join(name))?;
+        let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let of_the_claim = |event: &Value| {
+            event["verb"] == "create"
+                && event["objectRef"]["resource"] == "kubernetesclusters"
+                && resource_name.is_none_or(|name| event["objectRef"]["name"] == name)
+        };
+        let event = events.into_iter().find(of_the_claim).context("the create in the audit log")?;
+        Ok(event["auditID"].as_str().unwrap_or_default().to_owned())
+    };
+    let local = created("app", None)?;
+    ensure!(!local.is_empty() && local == created("control-plane", None)?, "{local}");
+    Ok(())
+}
+
+/// A client that goes away leaves nothing open at the control plane.
+#[tokio::test]
+async fn a_dropped_client_ends_the_request_at_the_control_plane() -> Result<()> {
+    let corridor = Corridor::start().await?;
+    let (app, remote) = (corridor.app.kubectl(), corridor.control_plane.kubectl());
+    // The connector follows what is offered, and the metadata of claims: those stay.
+    let open = async || -> Result<u32> {
+        let metrics = remote.ok(["get", "--raw", "/metrics"]).await?;
+        let watches = metrics.lines().filter(|line| {
+            line.starts_with("apiserver_longrunning_requests{")
+                && line.contains(r#"resource="kubernetesclusters""#)
+                && line.contains(r#"verb="WATCH""#)
+        });
+        Ok(watches.filter_map(|line| line.rsplit(' ').next()?.parse::<u32>().ok()).sum())
+    };
+    let before = open().await?;
+    let mut watches = Vec::new();
+    for _ in 0..5 {
+        watches.push(app.spawn(["get", "--raw", "/apis/k8s.starter.org/v1alpha1/kubernetesclusters?watch=true"])?);
+    }
+    eventually("five watches at the control plane", || async {
+        let now = open().await?;
+        Ok(if now == before + 5 { Ok(()) } else { Err(format!("{before} before, {now} now")) })
+    })
+    .await?;
+    drop(watches);
+    eventually("the watches to be gone", || async {
+        let now = open().await?;
+        Ok(if now == before { Ok(()) } else { Err(format!("{before} before, {now} now")) })
+    })
+    .await?;
+    eventually("the metric to say so", || async {
+        let (_, metrics) = corridor.connector.admin_get("/metrics").await?;
+        Ok(if metrics.contains("connector_open_watches 0") { Ok(()) } else { Err(metrics) })
+    })
+    .await?;
+    Ok(())
+}
