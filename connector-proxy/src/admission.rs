@@ -75,6 +75,11 @@ impl Namespaces {
         }
     }
 
+    /// Whether `namespace` is known to be on its way out: then nothing new comes into it.
+    pub(crate) fn is_terminating(&self, namespace: &str) -> bool {
+        self.known(namespace) == Some(true)
+    }
+
     /// `Some(terminating)` of a namespace that the watch has seen.
     fn known(&self, namespace: &str) -> Option<bool> {
         if !self.synced.load(Ordering::Relaxed) {

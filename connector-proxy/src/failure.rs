@@ -27,23 +27,29 @@ pub(crate) struct Failure {
     side: Side,
     status: Status,
     cause: Option<Box<dyn Error + Send + Sync>>,
+    /// The control plane did not get, or not answer, the request.
+    outage: bool,
 }
 
 impl Failure {
+    fn new(side: Side, status: Status) -> Self {
+        Self { side, status, cause: None, outage: false }
+    }
+
     /// The client asked for something that cannot be.
     pub(crate) fn client(status: Status) -> Self {
-        Self { side: Side::Client, status, cause: None }
+        Self::new(Side::Client, status)
     }
 
     /// The control plane answered with a failure that is the client's to see.
     pub(crate) fn answered(status: Status) -> Self {
-        Self { side: Side::ControlPlane, status, cause: None }
+        Self::new(Side::ControlPlane, status)
     }
 
     /// The control plane cannot serve this now. Always 503, never 404: controllers of the app cluster delete what depends on
     /// an object that is not found (wire rules 6.5, 11.8).
     pub(crate) fn unavailable(why: impl Into<String>) -> Self {
-        Self { side: Side::ControlPlane, status: Status::unavailable(why, RETRY_AFTER), cause: None }
+        Self::new(Side::ControlPlane, Status::unavailable(why, RETRY_AFTER))
     }
 
     /// The control plane answered with something that cannot be understood.
@@ -54,17 +60,27 @@ impl Failure {
     /// The control plane took too long; whether a write took effect is unknown.
     pub(crate) fn too_late() -> Self {
         let status = Status::timeout("the control plane did not answer within the allotted timeout");
-        Self { side: Side::ControlPlane, status, cause: None }
+        Self { outage: true, ..Self::new(Side::ControlPlane, status) }
+    }
+
+    /// The control plane is away, as something on the way to it says.
+    pub(crate) fn outage(why: impl Into<String>) -> Self {
+        Self { outage: true, ..Self::unavailable(why) }
+    }
+
+    /// Whether the control plane is away, so that it can be answered for where the answer is known.
+    pub(crate) fn is_outage(&self) -> bool {
+        self.outage
     }
 
     /// The app cluster's API, which was asked on the way, failed.
     pub(crate) fn app_cluster(what: &str, cause: kube::Error) -> Self {
-        Self { side: Side::AppCluster, status: Status::internal(what), cause: None }.because(cause)
+        Self::new(Side::AppCluster, Status::internal(what)).because(cause)
     }
 
     /// The connector is not ready for this, or has a fault of its own.
     pub(crate) fn connector(status: Status) -> Self {
-        Self { side: Side::Connector, status, cause: None }
+        Self::new(Side::Connector, status)
     }
 
     fn because(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
@@ -84,7 +100,7 @@ impl Failure {
 impl From<Unreachable> for Failure {
     fn from(_: Unreachable) -> Self {
         // Not logged for each request: the upstream says once that it is away, and once that it is back.
-        Self::unavailable("the control plane cannot be reached; try again later")
+        Self::outage("the control plane cannot be reached; try again later")
     }
 }
 

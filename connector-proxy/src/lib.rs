@@ -11,6 +11,7 @@ pub mod embedded;
 mod failure;
 mod forward;
 mod identity;
+mod occupancy;
 mod registrar;
 mod run;
 mod serve;

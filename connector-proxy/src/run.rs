@@ -20,6 +20,7 @@ use crate::catalog;
 use crate::config::{AppCluster, Config};
 use crate::forward::Corridor;
 use crate::identity::{Authorizer, TrustSource};
+use crate::occupancy::Occupancy;
 use crate::registrar::Registrar;
 use crate::serve::{self, CertificateError, CertificateSource, Source};
 use crate::telemetry::{Metrics, serve_admin};
@@ -112,14 +113,14 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
         let (upstream, namespace) = (upstream.clone(), scheme.claim_namespace.clone());
         parts.spawn(async move {
             await_claim_namespace(&upstream, &namespace).await;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         });
     }
 
     let source = match &config.tls {
         Some(files) => Source::Files(files.clone()),
         None => Source::Generated {
-            secrets: Api::namespaced(app_cluster.clone(), &config.service.namespace),
+            secrets: Box::new(Api::namespaced(app_cluster.clone(), &config.service.namespace)),
             service: config.service.clone(),
         },
     };
@@ -143,6 +144,9 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     let (namespaces, follow_namespaces) = Namespaces::follow(app_cluster.clone());
     parts.spawn(follow_namespaces);
 
+    let occupancy = Arc::new(Occupancy::default());
+    parts.spawn(occupancy.clone().follow(upstream.clone(), scheme.clone(), snapshots.clone()));
+
     let (drain, draining) = watch::channel(false);
     let corridor = Arc::new(Corridor {
         scheme,
@@ -151,6 +155,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
         namespaces,
         catalog: snapshots.clone(),
         registered: registrar.registered(),
+        occupancy,
         upstream,
         metrics: metrics.clone(),
         drain: draining.clone(),

@@ -1,20 +1,21 @@
 //! The control plane goes away and comes back; the app cluster goes on.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 use testkit::connector::Connector;
 use testkit::crossplane::Crossplane;
 use testkit::{Cluster, eventually, fixtures};
 
-use crate::setup::{Corridor, EXAMPLE, EXAMPLE_API, claim, options};
+use crate::setup::{Corridor, EXAMPLE, EXAMPLE_API, claim, json, options};
 
 #[tokio::test]
 async fn the_app_cluster_outlives_its_control_plane() -> Result<()> {
     let mut corridor = Corridor::start().await?;
     let app = corridor.app.kubectl();
-    app.ok(["create", "namespace", "unrelated"]).await?;
+    for namespace in ["unrelated", "holding"] {
+        app.ok(["create", "namespace", namespace]).await?;
+    }
     app.apply(&claim("default", "db")).await?;
+    app.apply(&claim("holding", "db")).await?;
     app.ok(["wait", "--for=condition=Ready", "kubernetescluster/db", "--timeout=60s"]).await?;
     // A dependent of the claim: the collector must not take an outage for the end of its owner (wire rule 6.5).
     let uid = app.ok(["get", "kubernetescluster", "db", "-o", "jsonpath={.metadata.uid}"]).await?;
@@ -51,8 +52,12 @@ metadata:
     ensure!(retry_after, "{status}");
     let list = fresh.run(["get", "claim", "-A"]).await?;
     ensure!(!list.status.success() && !list.stderr.contains("NotFound"), "{}", list.stderr);
-    // Long enough for the collector to have looked.
-    tokio::time::sleep(Duration::from_secs(8)).await;
+    // Namespaces go, made before or now, unless they hold claims: those wait for what becomes of their claims.
+    app.ok(["create", "namespace", "fresh"]).await?;
+    app.ok(["delete", "namespace", "holding", "--wait=false"]).await?;
+    app.ok(["delete", "namespace", "unrelated", "fresh", "--timeout=80s"]).await?;
+    ensure!(app.run(["get", "namespace", "holding"]).await?.status.success());
+    // The collector has looked by now, too.
     ensure!(app.run(["get", "configmap", "dependent"]).await?.status.success());
 
     corridor.control_plane.start_apiserver().await?;
@@ -61,8 +66,9 @@ metadata:
         Ok(if get.status.success() { Ok(()) } else { Err(get.stderr) })
     })
     .await?;
-    app.apply(&claim("unrelated", "after")).await?;
-    app.ok(["delete", "namespace", "unrelated", "--timeout=100s"]).await?;
+    app.ok(["wait", "--for=delete", "namespace/holding", "--timeout=100s"]).await?;
+    let stored = json(&corridor.control_plane.kubectl(), &["get", "kubernetesclusters", "-A"]).await?;
+    ensure!(stored["items"].as_array().map(Vec::len) == Some(1), "{stored}");
     ensure!(app.run(["get", "configmap", "dependent"]).await?.status.success());
     ensure!(corridor.connector.log()?.contains("the control plane is reachable again"));
     Ok(())

@@ -63,10 +63,17 @@ pub(crate) async fn json(kubectl: &Kubectl, args: &[&str]) -> Result<Value> {
     serde_json::from_str(&printed).with_context(|| format!("kubectl printed no JSON: {printed}"))
 }
 
-/// What of an object would betray the control plane to an app user.
-pub(crate) fn traces(of: &str) -> Vec<&'static str> {
-    ["mcp-connector.upbound.io", "claim-", "nxr-", "\"claims\"", "namespace: claims"]
-        .into_iter()
-        .filter(|trace| of.contains(trace))
-        .collect()
+/// What of an object would betray the way that it went: labels and annotations of the connector, its namespace and its name in
+/// the control plane. The name of its composite there, which begins with that name, is Crossplane's to tell.
+pub(crate) fn traces(of: &str) -> Vec<String> {
+    let fixed = ["mcp-connector.upbound.io", "\"claims\"", "namespace: claims"];
+    let fixed = fixed.into_iter().filter(|trace| of.contains(trace)).map(str::to_owned);
+    let names = ["claim-", "nxr-"].into_iter().flat_map(|prefix| {
+        of.match_indices(prefix).filter_map(move |(at, _)| {
+            let hash = of[at + prefix.len()..].as_bytes();
+            let is_hash = hash.len() >= 16 && hash[..16].iter().all(u8::is_ascii_hexdigit);
+            (is_hash && hash.get(16) != Some(&b'-')).then(|| of[at..at + prefix.len() + 16].to_owned())
+        })
+    });
+    fixed.chain(names).collect()
 }

@@ -24,6 +24,8 @@ const MAX_DOCUMENT: usize = 64 << 20;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a described API waits for its OpenAPI document before it is registered without.
 const OPENAPI_PATIENCE: Duration = Duration::from_secs(15);
+/// How long an offered API may be without a description before that is worth a warning.
+const DESCRIPTION_PATIENCE: Duration = Duration::from_secs(20);
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /// A document was not to be had.
@@ -46,8 +48,13 @@ pub(super) struct Fetched {
     openapi: BTreeMap<GroupVersion, OpenApi>,
     /// When each was first described.
     since: BTreeMap<GroupVersion, Instant>,
-    /// What was said, so that it is said once.
-    told: BTreeMap<GroupVersion, String>,
+    /// What is not well, so that it is said once.
+    told: BTreeMap<GroupVersion, Told>,
+}
+
+struct Told {
+    since: Instant,
+    loudly: bool,
 }
 
 struct OpenApi {
@@ -91,10 +98,7 @@ impl Fetched {
         let aggregated = aggregated.as_deref().and_then(|raw| Aggregated::parse(raw).ok());
         let mut complete = true;
         for gv in wanted {
-            let told = match self.refresh_one(upstream, offers, &gv, aggregated.as_ref()).await {
-                Ok(()) => None,
-                Err(error) => Some(error),
-            };
+            let told = self.refresh_one(upstream, offers, &gv, aggregated.as_ref()).await.err();
             complete &= told.is_none();
             self.tell(gv, told);
         }
@@ -129,22 +133,21 @@ impl Fetched {
     }
 
     fn tell(&mut self, gv: GroupVersion, problem: Option<String>) {
-        match problem {
-            None => {
-                self.told.remove(&gv);
-            }
-            Some(problem) => {
-                if self.told.get(&gv) != Some(&problem) {
-                    // Expected for a moment after an XRD came or changed.
-                    tracing::debug!(
-                        group = gv.group,
-                        version = gv.version,
-                        problem,
-                        "no complete description of an API yet"
-                    );
-                }
-                self.told.insert(gv, problem);
-            }
+        let Some(problem) = problem else {
+            self.told.remove(&gv);
+            return;
+        };
+        let told = self.told.entry(gv.clone()).or_insert_with(|| Told { since: Instant::now(), loudly: false });
+        // For a moment after an XRD came or changed this is as it should be.
+        if !told.loudly && told.since.elapsed() > DESCRIPTION_PATIENCE {
+            told.loudly = true;
+            let GroupVersion { group, version } = gv;
+            warn!(
+                group,
+                version,
+                problem,
+                "the control plane offers an API that it does not describe; what is known of it stays in force"
+            );
         }
     }
 

@@ -55,6 +55,11 @@ impl Snapshot {
         self.offers.get(group, version, resource)
     }
 
+    /// Every API that is offered and described.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Offered> {
+        self.offers.iter()
+    }
+
     /// Every group and version to register.
     pub(crate) fn registrable(&self) -> &[GroupVersion] {
         &self.registrable

@@ -211,7 +211,7 @@ impl Corridor {
                 Failure::answered(status)
             }
             (300..400, _) | (500.., None) => {
-                Failure::unavailable(format!("the control plane, or something before it, answered {code}"))
+                Failure::outage(format!("the control plane, or something before it, answered {code}"))
             }
             (_, None) | (..300, Some(_)) => Failure::answered(Status::failure(
                 code,

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use connector_core::address::Query;
-use connector_core::discovery::{Document, RootForm, negotiate};
+use connector_core::discovery::{Document, accepts_json, negotiate};
 use connector_core::offer::GroupVersion;
 use connector_core::status::Status;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -41,14 +41,7 @@ impl Corridor {
                     return Err(Failure::unavailable("the control plane does not describe every registered API yet"));
                 }
                 let form = negotiate(accept).ok_or_else(|| Failure::client(Status::not_acceptable(JSON)))?;
-                let media = match form {
-                    RootForm::Groups => JSON,
-                    RootForm::AggregatedV2 => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
-                    RootForm::AggregatedV2Beta1 => {
-                        "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"
-                    }
-                };
-                Ok(conditional(snapshot.discovery.root(form), media, headers))
+                Ok(conditional(snapshot.discovery.root(form), form.content_type(), headers))
             }
             ["apis", group] => Ok(whole(snapshot.discovery.group(group).ok_or_else(absent)?)),
             // Never 304: the front repeats the validator of another document here (wire rule 3.4).
@@ -82,12 +75,9 @@ impl Corridor {
     }
 }
 
-/// OpenAPI is served as JSON only; clients that ask for protobuf alone read 406 and ask for JSON next.
+/// Documents other than `/apis` are JSON only; a client that asks for protobuf alone reads 406 and asks for JSON next.
 fn json_only(accept: &str) -> Result<(), Failure> {
-    let served = |clause: &str| {
-        matches!(clause.split(';').next().unwrap_or_default().trim(), JSON | "application/*" | "*/*" | "")
-    };
-    if accept.split(',').any(served) { Ok(()) } else { Err(Failure::client(Status::not_acceptable(JSON))) }
+    if accepts_json(accept) { Ok(()) } else { Err(Failure::client(Status::not_acceptable(JSON))) }
 }
 
 fn whole(document: &Document) -> Response<AnswerBody> {
@@ -98,8 +88,8 @@ fn whole(document: &Document) -> Response<AnswerBody> {
 
 /// The document, or 304 to a client that has it.
 fn conditional(document: &Document, media: &'static str, headers: &HeaderMap) -> Response<AnswerBody> {
-    let known = headers.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
-    let unchanged = known.flat_map(|value| value.split(',')).any(|etag| etag.trim() == document.etag());
+    let mut known = headers.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
+    let unchanged = known.any(|etags| document.is_known(etags));
     let mut answer = if unchanged {
         let mut answer = Response::new(full(""));
         *answer.status_mut() = StatusCode::NOT_MODIFIED;

@@ -9,6 +9,7 @@
 
 mod answer;
 mod documents;
+mod outage;
 mod read;
 mod stream;
 mod write;
@@ -32,6 +33,7 @@ use crate::admission::Namespaces;
 use crate::catalog::{Snapshot, Snapshots};
 use crate::failure::Failure;
 use crate::identity::{Attributes, Authorizer, Decision, PeerCertificate, TrustSource, User};
+use crate::occupancy::Occupancy;
 use crate::registrar::Registered;
 use crate::serve::Handler;
 use crate::telemetry::{Metrics, RequestLabels};
@@ -59,6 +61,7 @@ pub(crate) struct Corridor {
     pub(crate) namespaces: Namespaces,
     pub(crate) catalog: Snapshots,
     pub(crate) registered: Registered,
+    pub(crate) occupancy: Arc<Occupancy>,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) metrics: Arc<Metrics>,
     /// Becomes true when watches have to end.

@@ -3,6 +3,7 @@
 use connector_core::address::{Kind, Negotiated, Remote};
 use connector_core::answer::{Rewriter, RowObject, Shape};
 use http::Response;
+use http_body_util::BodyExt;
 use kube::client::Body;
 
 use super::stream::{OpenWatch, RewrittenBody};
@@ -24,8 +25,11 @@ impl Corridor {
     pub(super) async fn list(&self, passage: &Passage<'_>) -> Result<Response<AnswerBody>, Failure> {
         let negotiated = passage.negotiated()?;
         let remote = self.remote(passage)?;
-        let answer = self.send(passage, &remote, &negotiated.upstream_accept(), None).await?;
-        self.stream(passage, answer, negotiated.shape(&remote, true), None).await
+        let work = async {
+            let answer = self.send(passage, &remote, &negotiated.upstream_accept(), None).await?;
+            self.stream(passage, answer, negotiated.shape(&remote, true), None).await
+        };
+        self.or_known_empty(passage, &negotiated, work).await
     }
 
     pub(super) async fn watch(&self, passage: &Passage<'_>) -> Result<Response<AnswerBody>, Failure> {
@@ -53,7 +57,8 @@ impl Corridor {
         }
         let (parts, body) = answer.into_parts();
         let rewriter = Rewriter::new(self.asked(passage), shape);
-        let mut answer = super::answer::json(parts.status, RewrittenBody::new(body, rewriter, watch));
+        let body = RewrittenBody::new(body, rewriter, watch).boxed_unsync();
+        let mut answer = super::answer::json(parts.status, body);
         super::answer::pass_headers(&parts.headers, answer.headers_mut());
         Ok(answer)
     }

@@ -7,11 +7,10 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use connector_core::answer::Rewriter;
 use http_body::{Body, Frame};
-use http_body_util::BodyExt;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::watch;
 
-use super::{AnswerBody, BoxError};
+use super::BoxError;
 
 /// Pulls chunks from the control plane as the client takes them, and hands each on as soon as it is rewritten: nothing is
 /// gathered, no timer runs, and a slow client slows its own stream only.
@@ -53,8 +52,8 @@ impl Drop for OpenWatch {
 }
 
 impl RewrittenBody {
-    pub(super) fn new(upstream: kube::client::Body, rewriter: Rewriter, watch: Option<OpenWatch>) -> AnswerBody {
-        Self { upstream, rewriter, ready: VecDeque::new(), scratch: Vec::new(), watch, ended: false }.boxed_unsync()
+    pub(super) fn new(upstream: kube::client::Body, rewriter: Rewriter, watch: Option<OpenWatch>) -> Self {
+        Self { upstream, rewriter, ready: VecDeque::new(), scratch: Vec::new(), watch, ended: false }
     }
 
     /// A watch may be closed here without leaving half a frame (wire rule 1.20).

@@ -3,7 +3,7 @@
 //! A write by name first reads the object: its labels say whether it is the one that is meant, and the write is tied to its
 //! UID (wire rule 8.7).
 
-use connector_core::address::{BodyType, PatchType};
+use connector_core::address::{BodyType, PatchType, Remote};
 use connector_core::answer::Shape;
 use connector_core::body::{self, BodyError, Live, Target, Translated};
 use connector_core::status::Status;
@@ -33,7 +33,7 @@ const SUFFIX_LENGTH: usize = 5;
 enum Write {
     Update(BodyType),
     Patch(PatchType),
-    Delete(BodyType),
+    Delete,
 }
 
 impl Corridor {
@@ -71,6 +71,7 @@ impl Corridor {
             if generated {
                 return Err(created.could_not_generate());
             }
+            self.note_created(&created, &named, answer.status());
             return self.single(&created, &named, answer, negotiated.shape(&remote, false)).await;
         }
     }
@@ -87,8 +88,7 @@ impl Corridor {
     }
 
     pub(super) async fn delete(&self, passage: &Passage<'_>, body: Incoming) -> Result<Response<AnswerBody>, Failure> {
-        let write = Write::Delete(passage.body_type()?);
-        self.write(passage, &write, body).await
+        self.write(passage, &Write::Delete, body).await
     }
 
     pub(super) async fn delete_collection(
@@ -97,16 +97,19 @@ impl Corridor {
         body: Incoming,
     ) -> Result<Response<AnswerBody>, Failure> {
         let negotiated = passage.negotiated()?;
-        let body_type = passage.body_type()?;
         let raw = read(body).await?;
+        let body_type = passage.options_type(&raw)?;
         let target = self.target(passage);
         let options = body::delete_options(&target, None, &raw, body_type, &passage.request.query)
             .map_err(|error| refused(&target, &error))?;
         // The origin selector is part of the remote request (wire rule 6.15).
         let remote = self.remote(passage)?;
         let sent = (!options.body.is_empty()).then(|| options.into());
-        let answer = self.send(passage, &remote, &negotiated.upstream_accept(), sent).await?;
-        self.stream(passage, answer, Shape::List, None).await
+        let work = async {
+            let answer = self.send(passage, &remote, &negotiated.upstream_accept(), sent).await?;
+            self.stream(passage, answer, Shape::List, None).await
+        };
+        self.or_known_empty(passage, &negotiated, work).await
     }
 
     /// A write by name.
@@ -119,29 +122,29 @@ impl Corridor {
         let negotiated = passage.negotiated()?;
         let raw = read(body).await?;
         let target = self.target(passage);
-        if !matches!(write, Write::Delete(_)) {
+        if !matches!(write, Write::Delete) {
             self.namespaces.admit(target.namespace, None).await.map_err(Failure::client)?;
         }
         let remote = self.remote(passage)?;
         let mut live = self.live(passage).await?;
-        for _ in 1..REPLACED_TRIES {
-            let answer =
-                self.try_write(passage, write, &raw, live.as_ref(), &remote, &negotiated.upstream_accept()).await?;
-            // The write was tied to an object that may be gone: then the client, who knows nothing of the tie, must not see
-            // that it failed. Anything else that is refused is.
-            if !matches!(answer.status(), StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY) {
-                return self.single(passage, &remote, answer, negotiated.shape(&remote, false)).await;
+        let mut tries = 1;
+        loop {
+            let accept = negotiated.upstream_accept();
+            let answer = self.try_write(passage, write, &raw, live.as_ref(), &remote, &accept).await?;
+            // The write was tied to an object that may be gone: the client, who knows nothing of the tie, must not see that
+            // it failed by that. Whatever else is refused is.
+            if tries < REPLACED_TRIES
+                && matches!(answer.status(), StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY)
+            {
+                let now = self.live(passage).await?;
+                if now.as_ref().map(|now| &now.uid) != live.as_ref().map(|live| &live.uid) {
+                    live = now;
+                    tries += 1;
+                    continue;
+                }
             }
-            let now = self.live(passage).await?;
-            let same = now.as_ref().map(|now| &now.uid) == live.as_ref().map(|live| &live.uid);
-            if same {
-                return self.single(passage, &remote, answer, negotiated.shape(&remote, false)).await;
-            }
-            live = now;
+            return self.single(passage, &remote, answer, negotiated.shape(&remote, false)).await;
         }
-        let answer =
-            self.try_write(passage, write, &raw, live.as_ref(), &remote, &negotiated.upstream_accept()).await?;
-        self.single(passage, &remote, answer, negotiated.shape(&remote, false)).await
     }
 
     async fn try_write(
@@ -150,7 +153,7 @@ impl Corridor {
         write: &Write,
         raw: &[u8],
         live: Option<&Live>,
-        remote: &connector_core::address::Remote,
+        remote: &Remote,
         accept: &str,
     ) -> Result<Response<kube::client::Body>, Failure> {
         let target = self.target(passage);
@@ -165,12 +168,25 @@ impl Corridor {
                 }
                 body::apply_patch(&target, live, raw)
             }
-            Write::Delete(body_type) => {
-                body::delete_options(&target, Some(present()?), raw, *body_type, &passage.request.query)
+            Write::Delete => {
+                let body_type = passage.options_type(raw)?;
+                body::delete_options(&target, Some(present()?), raw, body_type, &passage.request.query)
             }
         };
         let translated = translated.map_err(|error| refused(&target, &error))?;
-        self.send(passage, remote, accept, Some(translated.into())).await
+        let answer = self.send(passage, remote, accept, Some(translated.into())).await?;
+        if live.is_none() {
+            self.note_created(passage, remote, answer.status());
+        }
+        Ok(answer)
+    }
+
+    fn note_created(&self, passage: &Passage<'_>, remote: &Remote, status: StatusCode) {
+        let request = passage.request;
+        let stored = status.is_success() && !request.query.is_dry_run();
+        if let (true, Some(name), Some(namespace)) = (stored, &remote.name, &request.namespace) {
+            self.occupancy.created(&request.group, &request.resource, namespace, name.clone());
+        }
     }
 
     /// The front authorized a patch; that it creates is known only here, and the control plane sees the connector's own
@@ -205,6 +221,11 @@ impl Corridor {
 impl<'a> Passage<'a> {
     fn body_type(&self) -> Result<BodyType, Failure> {
         BodyType::parse(self.header(header::CONTENT_TYPE)).map_err(|error| Failure::client(error.status()))
+    }
+
+    /// The format of delete options, which most clients leave out.
+    fn options_type(&self, raw: &[u8]) -> Result<BodyType, Failure> {
+        if raw.is_empty() { Ok(BodyType::Json) } else { self.body_type() }
     }
 
     fn named<'n>(&self, name: &'n str) -> Named<'n>

@@ -79,7 +79,7 @@ pub enum CertificateError {
 /// Where the serving certificate comes from.
 pub(crate) enum Source {
     Files(TlsFiles),
-    Generated { secrets: Api<Secret>, service: ServiceReference },
+    Generated { secrets: Box<Api<Secret>>, service: ServiceReference },
 }
 
 /// The serving certificate, kept fresh.
