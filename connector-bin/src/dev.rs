@@ -39,21 +39,22 @@ pub(crate) struct DevArgs {
 
 /// Runs until Ctrl-C or SIGTERM, or until the demo has been played.
 pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
+    let with_example = args.xrd.is_empty() && args.crd.is_empty();
     let definitions = match (args.xrd.as_slice(), args.crd.as_slice()) {
         ([], []) => vec![example::DEFINITION.to_owned()],
         (xrds, crds) => definitions::read(xrds, crds)?,
     };
     let stage = Stage::set(args.dir, args.claim_namespace, definitions).await?;
-    let played = if args.demo { demo::play(&stage).await } else { wait(&stage).await };
+    let played = if args.demo { demo::play(&stage).await } else { wait(&stage, with_example).await };
     let ended = stage.clear().await;
     // What went wrong in the play matters more than what went wrong in clearing up.
     played.and(ended)
 }
 
-async fn wait(stage: &Stage) -> anyhow::Result<()> {
+async fn wait(stage: &Stage, with_example: bool) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    say(&stage.welcome()?);
+    say(&stage.welcome(with_example)?);
     tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),

@@ -136,33 +136,36 @@ impl Stage {
         self.folder.join(name).display().to_string()
     }
 
-    /// What to try next.
-    pub(super) fn welcome(&self) -> anyhow::Result<String> {
-        let claim = write(&self.folder, "claim.yaml", connector_proxy::embedded::example::CLAIM)?;
+    /// What to try next; with the example's claim where its API is offered.
+    pub(super) fn welcome(&self, with_example: bool) -> anyhow::Result<String> {
         let (app, control_plane) =
             (self.kubeconfig("app-cluster.kubeconfig"), self.kubeconfig("control-plane.kubeconfig"));
-        let (claim, namespace) = (claim.display(), &self.claim_namespace);
-        Ok(format!(
-            "Two clusters run in this process, and the connector between them.\n\
-             \n  \
-               app cluster    {app}\n  \
-               control plane  {control_plane}\n\
-             \n\
-             Try in another terminal:\n\
-             \n  \
-               alias app='kubectl --kubeconfig {app}'\n  \
-               alias cp='kubectl --kubeconfig {control_plane}'\n\
-             \n  \
-               app api-resources --categories=claim     # the claim APIs, as if they were installed here\n  \
-               app apply -f {claim}\n  \
-               app get claim                            # what the control plane answers\n  \
-               cp get claim -n {namespace} --show-labels    # the same object, as it is stored\n  \
-               app explain kubernetescluster.spec\n  \
-               app get claim -w                         # watch, and change it in either cluster\n  \
-               app delete -f {claim}\n\
-             \n\
-             Ctrl-C ends it all."
-        ))
+        let namespace = &self.claim_namespace;
+        let mut lines = vec![
+            "Two clusters run in this process, and the connector between them. Try in another terminal:".to_owned(),
+            String::new(),
+            format!("  alias app='kubectl --kubeconfig {app}'"),
+            format!("  alias plane='kubectl --kubeconfig {control_plane}'"),
+            String::new(),
+            "  app get apiservices           # what the connector has registered".to_owned(),
+            "  app api-resources             # the control plane's APIs, as if they were installed here".to_owned(),
+        ];
+        let claim = if with_example {
+            write(&self.folder, "claim.yaml", connector_proxy::embedded::example::CLAIM)?.display().to_string()
+        } else {
+            "FILE".to_owned()
+        };
+        lines.push(format!("  app apply -f {claim}"));
+        lines.push("  app get claim                 # what the control plane answers".to_owned());
+        lines.push(format!("  plane get claim -n {namespace} --show-labels    # the same object, as it is stored"));
+        if with_example {
+            lines.push("  app explain kubernetescluster.spec.parameters".to_owned());
+            lines.push("  app get kubernetesclusters -w # and change one in either cluster".to_owned());
+        }
+        lines.push(format!("  app delete -f {claim}"));
+        lines.push(String::new());
+        lines.push("Ctrl-C ends it all.".to_owned());
+        Ok(lines.join("\n"))
     }
 }
 

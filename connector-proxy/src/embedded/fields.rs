@@ -3,19 +3,14 @@
 //! Limits against the reference server: every list is one field (no merging by key), and a conflict is a field that another
 //! manager holds with another value.
 
-use std::collections::BTreeMap;
+mod set;
 
 use connector_core::status::{Cause, Details, Status};
 use serde_json::{Map, Value, json};
 
-use super::object;
+use set::{Fields, content, difference, of_path};
 
-/// A set of fields, as `FieldsV1` writes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Fields {
-    own: bool,
-    children: BTreeMap<String, Self>,
-}
+use super::object;
 
 /// Who writes, and how.
 #[derive(Clone, Debug)]
@@ -23,173 +18,6 @@ pub(crate) struct Writer<'a> {
     pub(crate) manager: &'a str,
     pub(crate) api_version: &'a str,
     pub(crate) subresource: Option<&'a str>,
-}
-
-impl Fields {
-    fn of_json(value: &Value) -> Self {
-        let members = value.as_object();
-        let mut fields = Self { own: members.is_none_or(Map::is_empty), children: BTreeMap::new() };
-        for (name, member) in members.into_iter().flatten() {
-            if name == "." {
-                fields.own = true;
-            } else {
-                fields.children.insert(name.clone(), Self::of_json(member));
-            }
-        }
-        fields
-    }
-
-    fn json(&self) -> Value {
-        let mut members = Map::new();
-        if self.own && !self.children.is_empty() {
-            members.insert(".".into(), json!({}));
-        }
-        members.extend(self.children.iter().map(|(name, child)| (name.clone(), child.json())));
-        members.into()
-    }
-
-    /// The fields of a value: its leaves, and with `maps` the maps that hold them.
-    fn of_value(value: &Value, maps: bool) -> Self {
-        match value {
-            Value::Object(members) if !members.is_empty() => {
-                let children = members.iter().map(|(name, member)| (format!("f:{name}"), Self::of_value(member, maps)));
-                Self { own: maps, children: children.collect() }
-            }
-            _ => Self { own: true, children: BTreeMap::new() },
-        }
-    }
-
-    /// The fields of an object that managers can own.
-    fn of_object(object: &Value, maps: bool) -> Self {
-        let mut fields = Self::of_value(&content(object), maps);
-        fields.own = false;
-        if let Some(metadata) = fields.children.get_mut("f:metadata") {
-            metadata.own = false;
-        }
-        fields.trim();
-        fields
-    }
-
-    fn is_empty(&self) -> bool {
-        !self.own && self.children.is_empty()
-    }
-
-    fn trim(&mut self) {
-        self.children.values_mut().for_each(Self::trim);
-        self.children.retain(|_, child| !child.is_empty());
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.own |= other.own;
-        for (name, child) in &other.children {
-            self.children.entry(name.clone()).or_default().add(child);
-        }
-    }
-
-    /// Takes away what the other set holds; a leaf there takes all below it.
-    fn subtract(&mut self, other: &Self) {
-        if other.own {
-            self.own = false;
-            if other.children.is_empty() {
-                self.children.clear();
-            }
-        }
-        for (name, child) in &other.children {
-            if let Some(mine) = self.children.get_mut(name) {
-                mine.subtract(child);
-            }
-        }
-        self.children.retain(|_, child| !child.is_empty());
-    }
-
-    /// Takes away the very fields that the other set holds, and not what is below them.
-    fn subtract_only(&mut self, other: &Self) {
-        self.own &= !other.own;
-        for (name, child) in &other.children {
-            if let Some(mine) = self.children.get_mut(name) {
-                mine.subtract_only(child);
-            }
-        }
-        self.children.retain(|_, child| !child.is_empty());
-    }
-
-    /// Finds the paths of the leaves that both sets hold.
-    fn common(&self, other: &Self, path: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
-        if self.own && other.own && (self.children.is_empty() || other.children.is_empty()) {
-            found.push(path.clone());
-        }
-        for (name, child) in &self.children {
-            if let Some(theirs) = other.children.get(name) {
-                path.push(name.trim_start_matches("f:").to_owned());
-                child.common(theirs, path, found);
-                path.pop();
-            }
-        }
-    }
-
-    fn leaves(&self, path: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
-        if self.children.is_empty() {
-            found.push(path.clone());
-        }
-        for (name, child) in &self.children {
-            path.push(name.trim_start_matches("f:").to_owned());
-            child.leaves(path, found);
-            path.pop();
-        }
-    }
-}
-
-/// What of an object managers can own: not what identifies it, nor what the server sets.
-fn content(object: &Value) -> Value {
-    let mut members = object.as_object().cloned().unwrap_or_default();
-    members.remove("apiVersion");
-    members.remove("kind");
-    if let Some(metadata) = members.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.retain(|name, _| {
-            matches!(name.as_str(), "labels" | "annotations" | "finalizers" | "ownerReferences" | "generateName")
-        });
-    }
-    members.into()
-}
-
-/// The fields that are new or differ, and those that are gone.
-fn difference(old: &Value, new: &Value) -> (Fields, Fields) {
-    let (mut changed, mut removed) = (Fields::default(), Fields::default());
-    differ(old, new, &mut changed, &mut removed);
-    for fields in [&mut changed, &mut removed] {
-        fields.own = false;
-        if let Some(metadata) = fields.children.get_mut("f:metadata") {
-            metadata.own = false;
-        }
-        fields.trim();
-    }
-    (changed, removed)
-}
-
-fn differ(old: &Value, new: &Value, changed: &mut Fields, removed: &mut Fields) {
-    let (Value::Object(old), Value::Object(new)) = (old, new) else {
-        if old != new {
-            *changed = Fields::of_value(new, true);
-        }
-        return;
-    };
-    for (name, value) in new {
-        let key = format!("f:{name}");
-        match old.get(name) {
-            None => {
-                changed.children.insert(key, Fields::of_value(value, true));
-            }
-            Some(before) => {
-                let (mut c, mut r) = (Fields::default(), Fields::default());
-                differ(before, value, &mut c, &mut r);
-                changed.children.insert(key.clone(), c);
-                removed.children.insert(key, r);
-            }
-        }
-    }
-    for name in old.keys().filter(|name| !new.contains_key(*name)) {
-        removed.children.insert(format!("f:{name}"), Fields { own: true, children: BTreeMap::new() });
-    }
 }
 
 /// One entry of `managedFields`.
@@ -230,10 +58,11 @@ fn entries(managed: Option<&Value>) -> Vec<Entry> {
     entries
         .filter(|entry| entry.contains_key("manager"))
         .map(|entry| {
-            let fields = entry.get("fieldsV1").map(Fields::of_json).unwrap_or_default();
+            let mut fields = entry.get("fieldsV1").map(Fields::of_json).unwrap_or_default();
+            fields.own = false;
             let mut head = entry.clone();
             head.remove("fieldsV1");
-            Entry { head, fields: Fields { own: false, ..fields } }
+            Entry { head, fields }
         })
         .collect()
 }
@@ -351,11 +180,6 @@ fn merge(into: &mut Value, from: &Value) {
 
 fn at_path<'a>(object: &'a Value, path: &[String]) -> Option<&'a Value> {
     path.iter().try_fold(object, |value, name| value.get(name))
-}
-
-fn of_path(path: &[String]) -> Fields {
-    let leaf = Fields { own: true, children: BTreeMap::new() };
-    path.iter().rev().fold(leaf, |child, name| Fields { own: false, children: [(format!("f:{name}"), child)].into() })
 }
 
 fn remove(object: &mut Value, path: &[String]) {

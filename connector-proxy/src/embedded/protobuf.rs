@@ -64,6 +64,7 @@ fn message(name: &str) -> Option<&'static [Field]> {
             (4, "renewTime", Time),
             (5, "leaseTransitions", Number),
         ],
+        "SelfSubjectReview" => &[(1, "metadata", Message("ObjectMeta"))],
         "SubjectAccessReview" | "SelfSubjectAccessReview" => {
             &[(1, "metadata", Message("ObjectMeta")), (2, "spec", Message("ReviewSpec"))]
         }

@@ -15,9 +15,15 @@ fn is_controller(user: &str) -> bool {
         || matches!(user, "system:kube-controller-manager" | "system:kube-aggregator" | "system:aggregator")
 }
 
-/// Answers a SubjectAccessReview or a SelfSubjectAccessReview.
+/// Answers what a user may do, what the caller may do, and who the caller is.
 pub(super) fn create(kind: &Kind, parts: &Parts, body: &[u8], identity: &Identity) -> Answer {
     let mut review = write::parse(parts, body)?;
+    review["apiVersion"] = kind.api_version().into();
+    review["kind"] = kind.kind.clone().into();
+    if kind.plural == "selfsubjectreviews" {
+        review["status"] = json!({"userInfo": {"username": identity.user, "groups": identity.groups}});
+        return Ok(media::document(StatusCode::CREATED, &review));
+    }
     let spec = &review["spec"];
     let (user, groups) = if kind.plural == "selfsubjectaccessreviews" {
         (identity.user.clone(), identity.groups.clone())
@@ -28,7 +34,5 @@ pub(super) fn create(kind: &Kind, parts: &Parts, body: &[u8], identity: &Identit
     let allowed = is_controller(&user) || groups.iter().any(|group| group == "system:masters");
     review["status"] =
         if allowed { json!({"allowed": true}) } else { json!({"allowed": false, "reason": "no rule allows it"}) };
-    review["apiVersion"] = kind.api_version().into();
-    review["kind"] = kind.kind.clone().into();
     Ok(media::document(StatusCode::CREATED, &review))
 }

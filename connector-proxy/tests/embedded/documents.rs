@@ -79,6 +79,8 @@ async fn reviews_are_answered() {
     assert_eq!(review("system:serviceaccount:kube-system:namespace-controller", json!([])).await, true);
     let own = bench.post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", &json!({"spec": {}})).await;
     assert_eq!((own.code.as_u16(), &own.json["status"]["allowed"]), (201, &json!(true)));
+    let who = bench.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", &json!({})).await;
+    assert_eq!(who.json["status"]["userInfo"]["username"], "kubernetes-admin");
     assert_eq!(bench.get("/apis/authorization.k8s.io/v1/subjectaccessreviews").await.code, 405);
 }
 

@@ -24,6 +24,7 @@ const KINDS: &[(&str, &str, &[&str])] = &[
         "v1",
         &["SubjectAccessReview|subjectaccessreviews||r|", "SelfSubjectAccessReview|selfsubjectaccessreviews||r|"],
     ),
+    ("authentication.k8s.io", "v1", &["SelfSubjectReview|selfsubjectreviews||r|"]),
     (
         "apiextensions.k8s.io",
         "v1",
