@@ -70,7 +70,7 @@ pub(crate) fn traces(of: &str) -> Vec<String> {
     let fixed = fixed.into_iter().filter(|trace| of.contains(trace)).map(str::to_owned);
     let names = ["claim-", "nxr-"].into_iter().flat_map(|prefix| {
         of.match_indices(prefix).filter_map(move |(at, _)| {
-            let hash = of[at + prefix.len()..].as_bytes();
+            let hash = &of.as_bytes()[at + prefix.len()..];
             let is_hash = hash.len() >= 16 && hash[..16].iter().all(u8::is_ascii_hexdigit);
             (is_hash && hash.get(16) != Some(&b'-')).then(|| of[at..at + prefix.len() + 16].to_owned())
         })

@@ -52,7 +52,13 @@ async fn an_exec_plugin_and_a_tls_server_name() -> Result<()> {
     let kubectl = control_plane.kubectl();
     kubectl.ok(["create", "serviceaccount", "connector"]).await?;
     kubectl
-        .ok(["create", "clusterrolebinding", "connector", "--clusterrole=cluster-admin", "--serviceaccount=default:connector"])
+        .ok([
+            "create",
+            "clusterrolebinding",
+            "connector",
+            "--clusterrole=cluster-admin",
+            "--serviceaccount=default:connector",
+        ])
         .await?;
     let token = kubectl.ok(["create", "token", "connector"]).await?;
     let credential = json!({

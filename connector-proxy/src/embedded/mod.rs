@@ -19,8 +19,6 @@
 //! JSON only (request bodies also in YAML, and in protobuf for a few built-in kinds); no admission; of schemas neither patterns, formats, nor CEL; lists are one field to
 //! server-side apply; foreground deletion is as background; a Service is only found by `type: ExternalName`; no websockets.
 
-#![expect(clippy::result_large_err, reason = "a request fails once at most, and a box would be in every reader's way")]
-
 mod admit;
 mod aggregator;
 mod api;
