@@ -3,8 +3,8 @@
 //! | item | what it is for |
 //! |---|---|
 //! | [`Rewriter`] | an answer that comes in chunks: one object, a list, a Table, a watch |
-//! | [`object`], [`scale`] | an answer that is whole in memory |
-//! | [`status`], [`is_status`] | a `Status`, alone or in a watch |
+//! | [`object()`], [`scale`] | an answer that is whole in memory |
+//! | [`status()`], [`is_status`] | a `Status`, alone or in a watch |
 //!
 //! # What changes in an object
 //!

@@ -1,6 +1,6 @@
 //! Rewriting of request bodies: what a user writes becomes what the control plane stores.
 //!
-//! One function for each kind of body: [`create`], [`update`], [`merge_patch`], [`json_patch`], [`apply_patch`],
+//! One function for each kind of body: [`create`], [`update`], [`merge_patch`], [`json_patch()`], [`apply_patch`],
 //! [`delete_options`]. Each checks names and namespaces in local terms, as the reference server would (wire rules 8.1 to
 //! 8.3), then translates; all other checks are left to the control plane.
 //!

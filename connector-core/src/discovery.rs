@@ -2,7 +2,7 @@
 //!
 //! [`select`] picks the offered resources of one group and version out of what the control plane tells, so that a failure
 //! touches this group and version only; whoever keeps the selections gives all of them to [`Documents`], which writes every
-//! form that clients ask for. [`negotiate`] says which form answers `GET /apis`.
+//! form that clients ask for. [`negotiate()`] says which form answers `GET /apis`.
 //!
 //! Only offered resources and their subresources are shown. Crossplane serves cluster-scoped composites in the same group
 //! and version as their claims (wire rule 3.10); they are hidden, and nothing else is changed.

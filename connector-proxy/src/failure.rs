@@ -9,8 +9,9 @@ use tracing::warn;
 use crate::forward::{AnswerBody, full};
 use crate::upstream::{Chain, Unreachable};
 
-/// Seconds after which a client should try again when the control plane cannot be reached.
-const RETRY_AFTER: u16 = 2;
+/// Seconds after which a client should try again when the control plane cannot be reached. client-go tries ten times (wire rule
+/// 5.5): a short outage is not noticed, and a long one is told after ten seconds.
+const RETRY_AFTER: u16 = 1;
 
 /// Who is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Serves the claim APIs of a remote Crossplane control plane in a Kubernetes app cluster, through its aggregation layer.
 //!
-//! A library: a platform tool runs it with [`serve`]; the `connector` binary is a thin shell around that. What is translated,
+//! A library: a platform tool runs it with [`serve()`]; the `connector` binary is a thin shell around that. What is translated,
 //! and how, is in `connector-core`; this crate does the I/O. `ARCHITECTURE.md` tells how the parts work together.
 
 mod admission;

@@ -19,7 +19,7 @@ use crate::json::{Event, Kind, Plan, Scanner, Sink, Weeder};
 /// the client must be broken off.
 ///
 /// Of an object in a list only what comes before the end of its `metadata` is held back, of a Table one row, of a watch one
-/// event; at most [`MAX_HELD`] bytes. Everything else goes out with the chunk in which it came, an event with the chunk that
+/// event; at most [`MAX_HELD`](super::MAX_HELD) bytes. Everything else goes out with the chunk in which it came, an event with the chunk that
 /// ends it. At the end of a watch's chunk nothing is kept but the beginning of an event.
 ///
 /// ```
