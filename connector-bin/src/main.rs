@@ -8,6 +8,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use connector_proxy::Chain;
 use tracing_subscriber::EnvFilter;
 
 /// Makes the claim APIs of a remote Crossplane control plane appear in this Kubernetes cluster.
@@ -47,7 +48,7 @@ async fn main() -> ExitCode {
         Err(error) => {
             #[expect(clippy::print_stderr, reason = "the last word of a command that failed, whatever the log level")]
             {
-                eprintln!("error: {error:#}");
+                eprintln!("error: {}", Chain(error.as_ref()));
             }
             ExitCode::FAILURE
         }

@@ -13,7 +13,7 @@ use kube::runtime::watcher;
 use kube::{Api, Resource};
 use tracing::warn;
 
-use crate::upstream::Chain;
+use crate::chain::Chain;
 
 /// The lifecycle of the app cluster's namespaces (wire rule 10.3): without it `kubectl apply -n typo` would create cloud
 /// resources for a namespace that does not exist, and claims would appear while their namespace is torn down.

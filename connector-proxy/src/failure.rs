@@ -6,8 +6,9 @@ use connector_core::status::Status;
 use http::{HeaderValue, Response, StatusCode, header};
 use tracing::warn;
 
+use crate::chain::Chain;
 use crate::forward::{AnswerBody, full};
-use crate::upstream::{Chain, Unreachable};
+use crate::upstream::Unreachable;
 
 /// Seconds after which a client should try again when the control plane cannot be reached. client-go tries ten times (wire rule
 /// 5.5): a short outage is not noticed, and a long one is told after ten seconds.

@@ -5,6 +5,7 @@
 
 mod admission;
 mod catalog;
+mod chain;
 mod config;
 #[cfg(feature = "embedded")]
 pub mod embedded;
@@ -19,6 +20,7 @@ mod telemetry;
 mod upstream;
 mod watch;
 
+pub use chain::Chain;
 pub use config::{AppCluster, Config, InvalidServiceReference, ServiceReference, TlsFiles};
 pub use run::{ServeError, serve};
 pub use serve::CertificateError;

@@ -22,10 +22,10 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::catalog::Snapshot;
+use crate::chain::Chain;
 use crate::config::ServiceReference;
 use crate::serve::Serving;
 use crate::telemetry::{ApiLabels, Metrics};
-use crate::upstream::Chain;
 
 /// Marks an APIService as ours; its value names the Service of the connector that wrote it, as `NAMESPACE.NAME`.
 const OWNER_LABEL: &str = "mcp-connector.upbound.io/service";

@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 
 use crate::admission::Namespaces;
 use crate::catalog;
+use crate::chain::Chain;
 use crate::config::{AppCluster, Config};
 use crate::forward::Corridor;
 use crate::identity::{Authorizer, TrustSource};
@@ -24,7 +25,7 @@ use crate::occupancy::Occupancy;
 use crate::registrar::Registrar;
 use crate::serve::{self, CertificateError, CertificateSource, Source};
 use crate::telemetry::{Metrics, serve_admin};
-use crate::upstream::{Chain, UnusableKubeconfig, Upstream};
+use crate::upstream::{UnusableKubeconfig, Upstream};
 
 /// How long the start waits for the control plane before it goes on without.
 const START_PATIENCE: Duration = Duration::from_secs(5);

@@ -15,6 +15,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use crate::chain::Chain;
 use crate::telemetry::Metrics;
 
 /// How often the kubeconfig's content is looked at. Secret volumes swap a symlink, which file events miss.
@@ -172,25 +173,4 @@ fn fingerprint(path: &Path) -> u64 {
         }
     }
     hasher.finish()
-}
-
-/// Prints an error with all its causes on one line.
-pub(crate) struct Chain<'a>(pub(crate) &'a (dyn std::error::Error + 'static));
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut last = self.0.to_string();
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            let text = error.to_string();
-            // Many libraries repeat the cause in their own message.
-            if !last.contains(&text) {
-                write!(f, ": {text}")?;
-            }
-            last = text;
-            source = error.source();
-        }
-        Ok(())
-    }
 }

@@ -16,7 +16,8 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::Snapshot;
-use crate::upstream::{Chain, Unreachable, Upstream};
+use crate::chain::Chain;
+use crate::upstream::{Unreachable, Upstream};
 
 /// The most bytes of one document; the largest known are some ten megabytes.
 const MAX_DOCUMENT: usize = 64 << 20;

@@ -10,7 +10,8 @@ use kube::{Api, ResourceExt};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::upstream::{Chain, Upstream};
+use crate::chain::Chain;
+use crate::upstream::Upstream;
 
 /// Where offers are read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

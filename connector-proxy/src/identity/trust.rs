@@ -15,8 +15,8 @@ use rustls::server::danger::ClientCertVerifier;
 use thiserror::Error;
 use tracing::{error, info, warn};
 
+use crate::chain::Chain;
 use crate::telemetry::Metrics;
-use crate::upstream::Chain;
 
 /// Where kube-apiserver publishes what aggregated servers authenticate it by (wire rule 9.1).
 const NAMESPACE: &str = "kube-system";

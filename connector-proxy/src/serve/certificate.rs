@@ -21,9 +21,9 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::chain::Chain;
 use crate::config::{ServiceReference, TlsFiles};
 use crate::identity::AnyClientCertificate;
-use crate::upstream::Chain;
 
 /// How long a generated leaf lasts; it is renewed after two thirds.
 const LEAF_LIFETIME: time::Duration = time::Duration::days(90);
