@@ -1,7 +1,7 @@
 //! APIServices come and go with what the control plane offers, and never take anything over.
 
 use anyhow::{Result, ensure};
-use testkit::connector::Connector;
+use testkit::connector::{Connector, ConnectorOptions};
 use testkit::crossplane::Crossplane;
 use testkit::{Cluster, eventually, fixtures};
 
@@ -33,6 +33,29 @@ async fn an_api_comes_and_goes_with_its_xrd() -> Result<()> {
     corridor.crossplane.offer(&fixtures::file(EXAMPLE, "xrd-no-claim-xnetwork.yaml")?).await?;
     let services = app.ok(["get", "apiservices", "-l", "mcp-connector.upbound.io/service", "-o", "name"]).await?;
     ensure!(services.trim() == "apiservice.apiregistration.k8s.io/v1alpha1.k8s.starter.org", "{services}");
+    Ok(())
+}
+
+/// An account that may not read XRDs reads the CRDs that Crossplane made of them.
+#[tokio::test]
+async fn offers_are_read_from_crds_where_xrds_may_not_be() -> Result<()> {
+    let (app, control_plane) = Cluster::start_two().await?;
+    let crossplane = Crossplane::install(&control_plane).await?;
+    crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
+    let rights = format!("{}/../deploy/rbac/control-plane.yaml", env!("CARGO_MANIFEST_DIR"));
+    let rights = std::fs::read_to_string(rights)?
+        .replace("[apiextensions.crossplane.io]", "[apiextensions.k8s.io]")
+        .replace("[compositeresourcedefinitions]", "[customresourcedefinitions]");
+    control_plane.kubectl().apply(&rights).await?;
+    let account =
+        control_plane.kubeconfig_for("system:serviceaccount:claims:connector", &["system:serviceaccounts"])?;
+    let options = ConnectorOptions { control_plane_kubeconfig: Some(account), ..options() };
+    let connector = Connector::start(&app, &control_plane, options).await?;
+    connector.wait_available(&app, EXAMPLE_API).await?;
+    ensure!(connector.log()?.contains("reading CustomResourceDefinitions instead"));
+    // The cluster-scoped composite, which has a CRD too, is hidden all the same.
+    let resources = app.kubectl().ok(["api-resources", "--api-group=k8s.starter.org", "-o", "name"]).await?;
+    ensure!(resources.trim() == "kubernetesclusters.k8s.starter.org", "{resources}");
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use connector_core::discovery::{Aggregated, Document, Selected, select};
+use connector_core::discovery::{Aggregated, Document, SelectError, Selected, select};
 use connector_core::offer::{GroupVersion, Offered, Offers};
 use connector_core::{discovery, openapi};
 use http::{Request, StatusCode, header};
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::Snapshot;
+use super::absence::Absences;
 use crate::chain::Chain;
 use crate::upstream::{Unreachable, Upstream};
 
@@ -49,6 +50,7 @@ pub(super) struct Fetched {
     openapi: BTreeMap<GroupVersion, OpenApi>,
     /// When each was first described.
     since: BTreeMap<GroupVersion, Instant>,
+    absences: Absences,
     /// What is not well, so that it is said once.
     told: BTreeMap<GroupVersion, Told>,
 }
@@ -117,7 +119,7 @@ impl Fetched {
         let path = format!("/apis/{}/{}", gv.group, gv.version);
         let legacy = fetch(upstream, &path, "application/json", None).await;
         let legacy = legacy.as_ref().ok().and_then(Option::as_ref).map(|document| &*document.body);
-        let selected = select(gv, offers, aggregated, legacy).map_err(|error| text(&error))?;
+        let selected = self.select(offers, gv, aggregated, legacy).map_err(|error| text(&error))?;
         self.discovery.insert(gv.clone(), selected);
         self.since.entry(gv.clone()).or_insert_with(Instant::now);
 
@@ -131,6 +133,39 @@ impl Fetched {
         let document = openapi::select_v3(&fetched.body, gv, offers).map_err(|error| text(&error))?;
         self.openapi.insert(gv.clone(), OpenApi { etag: fetched.etag, offers: offers.clone(), document });
         Ok(())
+    }
+
+    /// Selects what is offered, without what has turned out not to be there.
+    fn select(
+        &mut self,
+        offers: &Offers,
+        gv: &GroupVersion,
+        aggregated: Option<&Aggregated<'_>>,
+        legacy: Option<&[u8]>,
+    ) -> Result<Selected, SelectError> {
+        let mut served = offers.clone();
+        loop {
+            let error = match select(gv, &served, aggregated, legacy) {
+                Ok(selected) => {
+                    if served == *offers {
+                        self.absences.forget(gv);
+                    }
+                    return Ok(selected);
+                }
+                Err(error) => error,
+            };
+            // Only a document that came says that something is not there.
+            let gone = if aggregated.is_some() { self.absences.note(gv, &served, &error) } else { Vec::new() };
+            if gone.is_empty() {
+                return Err(error);
+            }
+            served = part(&served, |other, plural| other != gv || !gone.iter().any(|gone| gone == plural));
+            if served.in_group_version(&gv.group, &gv.version).next().is_none() {
+                self.discovery.remove(gv);
+                self.openapi.remove(gv);
+                return Err(error);
+            }
+        }
     }
 
     fn tell(&mut self, gv: GroupVersion, problem: Option<String>) {
@@ -147,15 +182,16 @@ impl Fetched {
                 group,
                 version,
                 problem,
-                "the control plane offers an API that it does not describe; what is known of it stays in force"
+                "the control plane offers an API that it does not describe; what is known of it stays in force for a while"
             );
         }
     }
 
     /// Publishes what is known now, if that differs from what is in force.
     pub(super) fn publish(&self, offers: &Arc<Offers>, publish: &watch::Sender<Option<Arc<Snapshot>>>) -> bool {
-        let described = part(offers, |gv| self.discovery.contains_key(gv));
-        let undescribed = part(offers, |gv| !self.discovery.contains_key(gv));
+        let there = part(offers, |gv, plural| !self.absences.is_gone(gv, plural));
+        let described = part(&there, |gv, _| self.discovery.contains_key(gv));
+        let undescribed = part(&there, |gv, _| !self.discovery.contains_key(gv));
         // The front fetches OpenAPI when an API is registered, and then again after a minute only.
         let registrable: Vec<GroupVersion> = described
             .group_versions()
@@ -196,12 +232,12 @@ impl Fetched {
     }
 }
 
-/// The offers of those group versions that `keep` says.
-fn part(offers: &Offers, keep: impl Fn(&GroupVersion) -> bool) -> Offers {
+/// The offers of those resources, by group version and plural, that `keep` says.
+fn part(offers: &Offers, keep: impl Fn(&GroupVersion, &str) -> bool) -> Offers {
     let of_one = |offered: &Offered| {
         let mut offered = offered.clone();
-        let group = offered.group.clone();
-        offered.versions.retain(|version| keep(&GroupVersion::new(&group, version)));
+        let (group, plural) = (offered.group.clone(), offered.plural.clone());
+        offered.versions.retain(|version| keep(&GroupVersion::new(&group, version), &plural));
         offered
     };
     offers.iter().map(of_one).collect()

@@ -4,6 +4,7 @@
 //! if it depended on the control plane, an outage there would block the deletion of every namespace of the app cluster (wire
 //! rules 2.3, 2.7).
 
+mod absence;
 mod documents;
 mod offers;
 
@@ -32,8 +33,9 @@ const AFTER_CHANGE: [Duration; 5] = [
 ];
 /// How old documents may get when nothing seems to change.
 const MAX_AGE: Duration = Duration::from_secs(60);
-/// How soon documents that are missing are asked for again.
+/// How soon documents that are missing are asked for again; each time that much later, up to [`LONGEST_RETRY`].
 const RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(15);
 
 /// What is offered at one moment, with the documents that describe it.
 pub(crate) struct Snapshot {
@@ -99,6 +101,7 @@ pub(crate) async fn follow(
         // Until the first offers are known there is nothing to fetch.
         let mut current = Arc::new(next(&mut offers).await);
         let mut pending: Vec<Instant> = schedule();
+        let mut tries = 0;
         loop {
             let due = pending.pop().unwrap_or_else(|| Instant::now() + MAX_AGE);
             tokio::select! {
@@ -106,14 +109,18 @@ pub(crate) async fn follow(
                 changed = next(&mut offers) => {
                     current = Arc::new(changed);
                     pending = schedule();
+                    tries = 0;
                     // What is gone is gone at once, whatever the documents say.
                     fetched.retain(&current);
                     continue;
                 }
             }
             let complete = fetched.refresh(&upstream, &current).await;
-            if !complete && pending.is_empty() {
-                pending.push(Instant::now() + RETRY);
+            if complete {
+                tries = 0;
+            } else if pending.is_empty() {
+                tries += 1;
+                pending.push(Instant::now() + (RETRY * tries).min(LONGEST_RETRY));
             }
             if complete || fetched.describes_any(&current) || publish.borrow().is_some() {
                 let changed = fetched.publish(&current, &publish);
