@@ -1,5 +1,6 @@
 //! End-to-end tests: real etcd, kube-apiserver, kube-controller-manager and kubectl on loopback, the real connector between them.
 
+mod admission;
 mod documented_example;
 mod identity;
 mod isolation;
