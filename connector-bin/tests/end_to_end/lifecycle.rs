@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::Value;
 use testkit::connector::{Connector, ConnectorOptions};
 use testkit::crossplane::Crossplane;
@@ -49,6 +50,49 @@ async fn another_kubeconfig_counts_at_once() -> Result<()> {
     std::fs::copy(control_plane.kubeconfig_path(), &kubeconfig)?;
     connector.wait_available(&app, EXAMPLE_API).await?;
     app.kubectl().apply(&claim("default", "db")).await?;
+    Ok(())
+}
+
+/// A certificate that the user brought is served, and another in its place counts without a restart, its CA too.
+#[tokio::test]
+async fn a_certificate_of_the_users_own() -> Result<()> {
+    let (app, control_plane) = Cluster::start_two().await?;
+    let crossplane = Crossplane::install(&control_plane).await?;
+    crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
+    let folder = tempfile::tempdir()?;
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let write = || -> Result<String> {
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate()?;
+        let ca = authority.self_signed(&key)?.pem();
+        let issuer = Issuer::new(authority, key);
+        let key = KeyPair::generate()?;
+        let leaf = CertificateParams::new(["connector.kube-system.svc".to_owned()])?.signed_by(&key, &issuer)?;
+        std::fs::write(file("tls.key"), key.serialize_pem())?;
+        std::fs::write(file("tls.crt"), leaf.pem())?;
+        std::fs::write(file("ca.crt"), &ca)?;
+        Ok(ca)
+    };
+    write()?;
+    let extra_args = ["cert", "key", "ca"].into_iter().zip(["tls.crt", "tls.key", "ca.crt"]);
+    let extra_args = extra_args.map(|(option, name)| format!("--tls-{option}-file={}", file(name))).collect();
+    let connector = Connector::start(&app, &control_plane, ConnectorOptions { extra_args, ..options() }).await?;
+    connector.wait_available(&app, EXAMPLE_API).await?;
+    app.kubectl().apply(&claim("default", "db")).await?;
+
+    let ca = write()?;
+    testkit::eventually("the other CA to be in the APIService", || async {
+        let path = "go-template={{.spec.caBundle | base64decode}}";
+        let bundle = app.kubectl().ok(["get", "apiservice", "v1alpha1.k8s.starter.org", "-o", path]).await?;
+        Ok(if bundle == ca { Ok(()) } else { Err("the former CA".to_owned()) })
+    })
+    .await?;
+    testkit::eventually("claims to be served by the other certificate", || async {
+        let get = app.kubectl().run(["get", "kubernetescluster", "db"]).await?;
+        Ok(if get.status.success() { Ok(()) } else { Err(get.stderr) })
+    })
+    .await?;
     Ok(())
 }
 
