@@ -6,11 +6,9 @@ use anyhow::{Context, Result, ensure};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::Value;
 use testkit::connector::{Connector, ConnectorOptions};
-use testkit::crossplane::Crossplane;
-use testkit::{Cluster, fixtures};
 use tokio::process::Command;
 
-use crate::setup::{Corridor, EXAMPLE, EXAMPLE_API, claim, options};
+use crate::setup::{Corridor, EXAMPLE_API, claim, clusters, options};
 
 /// Wire rules 1.20, 11.23: a watch ends between two events, and the connector ends soon.
 #[tokio::test]
@@ -34,9 +32,7 @@ async fn ending_leaves_no_half_event() -> Result<()> {
 /// A renewed credential counts without a restart.
 #[tokio::test]
 async fn another_kubeconfig_counts_at_once() -> Result<()> {
-    let (app, control_plane) = Cluster::start_two().await?;
-    let crossplane = Crossplane::install(&control_plane).await?;
-    crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
+    let (app, control_plane, _crossplane) = clusters().await?;
     let folder = tempfile::tempdir()?;
     let kubeconfig = folder.path().join("kubeconfig");
     std::fs::copy(control_plane.kubeconfig_for("nobody", &[])?, &kubeconfig)?;
@@ -56,9 +52,7 @@ async fn another_kubeconfig_counts_at_once() -> Result<()> {
 /// A certificate that the user brought is served, and another in its place counts without a restart, its CA too.
 #[tokio::test]
 async fn a_certificate_of_the_users_own() -> Result<()> {
-    let (app, control_plane) = Cluster::start_two().await?;
-    let crossplane = Crossplane::install(&control_plane).await?;
-    crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
+    let (app, control_plane, _crossplane) = clusters().await?;
     let folder = tempfile::tempdir()?;
     let file = |name: &str| folder.path().join(name).display().to_string();
     let write = || -> Result<String> {

@@ -2,10 +2,9 @@
 
 use anyhow::{Result, ensure};
 use testkit::connector::Connector;
-use testkit::crossplane::Crossplane;
-use testkit::{Cluster, eventually, fixtures};
+use testkit::eventually;
 
-use crate::setup::{Corridor, EXAMPLE, EXAMPLE_API, claim, json, options};
+use crate::setup::{Corridor, EXAMPLE_API, claim, clusters, json, options};
 
 #[tokio::test]
 async fn the_app_cluster_outlives_its_control_plane() -> Result<()> {
@@ -85,9 +84,7 @@ async fn raw_status(corridor: &Corridor, path: &str) -> Result<(String, bool)> {
 /// The connector starts although the control plane is away, and does its work when it comes.
 #[tokio::test]
 async fn the_connector_starts_without_its_control_plane() -> Result<()> {
-    let (app, mut control_plane) = Cluster::start_two().await?;
-    let crossplane = Crossplane::install(&control_plane).await?;
-    crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
+    let (app, mut control_plane, _crossplane) = clusters().await?;
     let mut options = options();
     options.claim_namespace = "made-later".to_owned();
     // The test kit makes the claim namespace before the start; here the connector has to.

@@ -2,10 +2,9 @@
 
 use anyhow::{Result, ensure};
 use testkit::connector::{Connector, ConnectorOptions};
-use testkit::crossplane::Crossplane;
-use testkit::{Cluster, eventually, fixtures};
+use testkit::{eventually, fixtures};
 
-use crate::setup::{Corridor, EXAMPLE, EXAMPLE_API, json, options};
+use crate::setup::{Corridor, EXAMPLE, EXAMPLE_API, clusters, json, options};
 
 #[tokio::test]
 async fn an_api_comes_and_goes_with_its_xrd() -> Result<()> {
@@ -39,9 +38,7 @@ async fn an_api_comes_and_goes_with_its_xrd() -> Result<()> {
 /// An account that may not read XRDs reads the CRDs that Crossplane made of them.
 #[tokio::test]
 async fn offers_are_read_from_crds_where_xrds_may_not_be() -> Result<()> {
-    let (app, control_plane) = Cluster::start_two().await?;
-    let crossplane = Crossplane::install(&control_plane).await?;
-    crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
+    let (app, control_plane, _crossplane) = clusters().await?;
     let rights = format!("{}/../deploy/rbac/control-plane.yaml", env!("CARGO_MANIFEST_DIR"));
     let rights = std::fs::read_to_string(rights)?
         .replace("[apiextensions.crossplane.io]", "[apiextensions.k8s.io]")
@@ -86,9 +83,7 @@ async fn a_restart_writes_nothing_and_a_foreign_change_is_mended() -> Result<()>
 /// Wire rule 2.11: the app cluster's own CRDs would become unreachable.
 #[tokio::test]
 async fn what_the_app_cluster_has_itself_is_not_taken_over() -> Result<()> {
-    let (app, control_plane) = Cluster::start_two().await?;
-    let crossplane = Crossplane::install(&control_plane).await?;
-    crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
+    let (app, control_plane, _crossplane) = clusters().await?;
     let kubectl = app.kubectl();
     let mut crd = fixtures::object(&fixtures::file(EXAMPLE, "crd-claim.generated.yaml")?)?;
     crd["metadata"]["ownerReferences"].take();

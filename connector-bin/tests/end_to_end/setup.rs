@@ -24,13 +24,19 @@ pub(crate) struct Corridor {
 impl Corridor {
     /// Starts all, and waits until the example's API is available in the app cluster.
     pub(crate) async fn start() -> Result<Self> {
-        let (app, control_plane) = Cluster::start_two().await?;
-        let crossplane = Crossplane::install(&control_plane).await?;
-        crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
+        let (app, control_plane, crossplane) = clusters().await?;
         let connector = Connector::start(&app, &control_plane, options()).await?;
         connector.wait_available(&app, EXAMPLE_API).await?;
         Ok(Self { connector, crossplane, app, control_plane })
     }
+}
+
+/// An app cluster, a control plane that offers the documented example, and nothing between them.
+pub(crate) async fn clusters() -> Result<(Cluster, Cluster, Crossplane)> {
+    let (app, control_plane) = Cluster::start_two().await?;
+    let crossplane = Crossplane::install(&control_plane).await?;
+    crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
+    Ok((app, control_plane, crossplane))
 }
 
 /// The connector that cargo built for these tests.

@@ -6,14 +6,12 @@ use testkit::connector::{Connector, ConnectorOptions};
 use testkit::crossplane::Crossplane;
 use testkit::{Cluster, ClusterOptions, eventually, fixtures};
 
-use crate::setup::{Corridor, EXAMPLE, EXAMPLE_API, claim, options};
+use crate::setup::{Corridor, EXAMPLE, EXAMPLE_API, claim, clusters, options};
 
 /// Control planes in a Space live under a path. kubectl's own proxy plays the Space.
 #[tokio::test]
 async fn a_server_with_a_path() -> Result<()> {
-    let (app, control_plane) = Cluster::start_two().await?;
-    let crossplane = Crossplane::install(&control_plane).await?;
-    crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
+    let (app, control_plane, _crossplane) = clusters().await?;
     let prefix = "/spaces/namespaces/default/controlplanes/ctp/k8s";
     let mut space = control_plane.kubectl().spawn(["proxy", "--port=0", &format!("--api-prefix={prefix}/")])?;
     let started = space.line_where(|line| line.contains("Starting to serve on")).await?;
@@ -44,9 +42,7 @@ async fn a_server_with_a_path() -> Result<()> {
 /// An exec plugin gives the credential, the server goes by another name, as client-go does it.
 #[tokio::test]
 async fn an_exec_plugin_and_a_tls_server_name() -> Result<()> {
-    let (app, control_plane) = Cluster::start_two().await?;
-    let crossplane = Crossplane::install(&control_plane).await?;
-    crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
+    let (app, control_plane, _crossplane) = clusters().await?;
     let admin = std::fs::read_to_string(control_plane.kubeconfig_path())?;
     let admin = fixtures::object(&admin)?;
     let kubectl = control_plane.kubectl();
