@@ -17,13 +17,16 @@ mod tree;
 mod world;
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 
 use case::{Both, Case, Difference};
 use exchange::{JSON, Request};
 use world::World;
+
+/// A case that takes longer is worth a line.
+const SLOW: Duration = Duration::from_secs(5);
 
 #[tokio::test]
 async fn the_same_as_native() -> Result<()> {
@@ -38,7 +41,11 @@ async fn the_same_as_native() -> Result<()> {
     let (mut found, mut requests) = (Vec::new(), 0);
     for (at, case) in cases.iter().enumerate() {
         requests += case.requests.len();
+        let begun = Instant::now();
         found.extend(run(&world, case, &format!("c{at}")).await?);
+        if begun.elapsed() > SLOW {
+            tell(&format!("{} took {:?}", case.name, begun.elapsed()));
+        }
     }
     tell(&format!("{requests} requests of cases after {:?}", started.elapsed()));
     found.extend(sequence::run(&world, &filter).await?);

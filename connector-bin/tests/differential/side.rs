@@ -23,6 +23,8 @@ pub(crate) struct Side {
     list_version: String,
     continues: String,
     generated: Vec<String>,
+    /// What generated names begin with.
+    bases: Vec<String>,
     /// In the order in which they were seen: the same on both sides.
     uids: Vec<String>,
     versions: HashMap<String, Vec<String>>,
@@ -53,6 +55,7 @@ impl Side {
             list_version: "0".to_owned(),
             continues: String::new(),
             generated: Vec::new(),
+            bases: Vec::new(),
             uids: Vec::new(),
             versions: HashMap::new(),
         }
@@ -63,6 +66,12 @@ impl Side {
         let mut request = request.clone();
         request.path = self.expand(&request.path);
         request.body = self.expand(&request.body);
+        if let Some(body) = Tree::parse(&request.body) {
+            let base: String = body.text(&["metadata", "generateName"]).chars().take(58).collect();
+            if !base.is_empty() && !self.bases.contains(&base) {
+                self.bases.push(base);
+            }
+        }
         let client = if request.as_jane { self.clients.jane.clone() } else { self.clients.admin.clone() };
         let answer = match request.all_pages {
             true => self.pages(&request, &client).await,
@@ -213,8 +222,8 @@ impl Side {
         for (at, uid) in self.uids.iter().enumerate() {
             text = text.replace(uid, &format!("<uid {at}>"));
         }
-        for (at, name) in self.generated.iter().enumerate() {
-            text = text.replace(name, &format!("<generated {at}>"));
+        for base in &self.bases {
+            text = without_suffixes(&text, base);
         }
         for version in self.versions.values().flatten() {
             if !text.contains(version) {
@@ -255,6 +264,23 @@ fn subject(event: &Tree) -> (String, String) {
     (of.text(&["metadata", "namespace"]).to_owned(), of.text(&["metadata", "name"]).to_owned())
 }
 
+/// The text with `<5>` for the five random characters behind every `base`.
+fn without_suffixes(text: &str, base: &str) -> String {
+    const ALPHABET: &str = "bcdfghjklmnpqrstvwxz2456789";
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find(base) {
+        let (before, behind) = rest.split_at(at + base.len());
+        out.push_str(before);
+        rest = behind;
+        let suffix = behind.get(..5).filter(|suffix| suffix.chars().all(|c| ALPHABET.contains(c)));
+        if suffix.is_some() && !behind[5..].starts_with(|c: char| c.is_ascii_alphanumeric()) {
+            out.push_str("<5>");
+            rest = &behind[5..];
+        }
+    }
+    out + rest
+}
+
 /// The text with `<time>` for every `2026-01-02T03:04:05Z`.
 fn without_times(text: &str) -> String {
     const SHAPE: &[u8] = b"0000-00-00T00:00:00Z";
@@ -285,7 +311,12 @@ fn without_times(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_times;
+    use super::{without_suffixes, without_times};
+
+    #[test]
+    fn suffixes_are_taken_out() {
+        assert_eq!(without_suffixes("gen-b2c4d, gen-other and gen-", "gen-"), "gen-<5>, gen-other and gen-");
+    }
 
     #[test]
     fn times_are_taken_out() {

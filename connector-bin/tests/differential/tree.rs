@@ -15,8 +15,11 @@ pub(crate) enum Tree {
 }
 
 impl Tree {
-    /// Reads one JSON text; `None` where it is none.
+    /// Reads one JSON text; `None` where it is none, or so deep that walking through it would take too much stack.
     pub(crate) fn parse(text: &str) -> Option<Self> {
+        if depth(text) > 200 {
+            return None;
+        }
         serde_json::from_str::<&RawValue>(text).ok().map(Self::of)
     }
 
@@ -46,11 +49,6 @@ impl Tree {
         members.iter().find(|(known, _)| known == key).map(|(_, value)| value)
     }
 
-    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
-        let Self::Object(members) = self else { return None };
-        members.iter_mut().find(|(known, _)| known == key).map(|(_, value)| value)
-    }
-
     pub(crate) fn at(&self, path: &[&str]) -> Option<&Self> {
         path.iter().try_fold(self, |tree, key| tree.get(key))
     }
@@ -69,6 +67,20 @@ impl Tree {
             _ => &[],
         }
     }
+}
+
+/// At least how deep a JSON text is nested.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 mod members {

@@ -15,10 +15,10 @@ pub(crate) const CLAIM_NAMESPACE: &str = "differential-claims";
 pub(crate) struct World {
     pub(crate) native_clients: Clients,
     pub(crate) app_clients: Clients,
-    pub(crate) native: Cluster,
-    pub(crate) app: Cluster,
     // In the order in which they are to go.
-    pub(crate) connector: Connector,
+    _connector: Connector,
+    _native: Cluster,
+    _app: Cluster,
     _crossplane: Crossplane,
     _control_plane: Cluster,
 }
@@ -54,9 +54,9 @@ impl World {
         Ok(Self {
             native_clients: clients(&native).await?,
             app_clients: clients(&app).await?,
-            native,
-            app,
-            connector,
+            _connector: connector,
+            _native: native,
+            _app: app,
             _crossplane: crossplane,
             _control_plane: control_plane,
         })
