@@ -28,14 +28,20 @@ pub fn delete_options(
     } else {
         let wrong = |error: &dyn ToString| BodyError::DeleteOptions(error.to_string());
         json = text(body, body_type).map_err(|error| wrong(&error))?;
-        Members::parse(&json).map_err(|error| wrong(&type_meta_fault(&json, &error)))?
+        match json.trim() {
+            "null" => Members::default(),
+            json => Members::parse(json).map_err(|error| wrong(&type_meta_fault(json, &error)))?,
+        }
     };
     if let Some(live) = live {
         let given = options.get_some("preconditions").unwrap_or("{}").to_owned();
         let place = "Go struct field DeleteOptions.preconditions of type v1.Preconditions";
         let wrong = |_| BodyError::DeleteOptions(format!("json: cannot unmarshal {} into {place}", type_of(&given)));
         let mut preconditions = Members::parse(&given).map_err(wrong)?;
-        tie(&mut preconditions, live);
+        // An empty UID is one that no object has.
+        if preconditions.get_some("uid").is_none() {
+            tie(&mut preconditions, live);
+        }
         options.set("preconditions", preconditions.render());
     }
     Ok(Translated { body: options.render().into_bytes(), content_type, name })
