@@ -71,6 +71,15 @@ pub fn update(target: &Target<'_>, live: &Live, body: &[u8], body_type: BodyType
     finish(object, &metadata, "application/json", name)
 }
 
+/// What the reference server finds wrong with the body of a PUT before it looks for the object (wire rules 8.1 to 8.3).
+pub fn check_update(target: &Target<'_>, body: &[u8], body_type: BodyType) -> Result<(), BodyError> {
+    let text = text(body, body_type)?;
+    let object = if target.is_scale() { any_object(&text, body)? } else { typed_object(target, &text, body)? };
+    let metadata = metadata_of(&object)?;
+    check_namespace(target, &metadata)?;
+    check_name(target, &string(&metadata, "name")?)
+}
+
 /// The body of a server-side apply, YAML or JSON. `live` is `None` where the object does not exist and apply creates it.
 ///
 /// Everything of ours is in every apply, since an owner that leaves out a field removes it (wire rule 8.11).

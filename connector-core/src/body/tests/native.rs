@@ -84,3 +84,24 @@ fn owner_references_are_shown_in_order() {
         r#"Invalid value: {"apiVersion":"v1","kind":"Event","name":"o","uid":"1"}: /v1, Kind=Event is disallowed from being an owner"#
     );
 }
+
+/// Wire rules 8.2, 8.14: what is wrong with a body is told before the object is looked for.
+#[test]
+fn bodies_for_what_is_not_there() {
+    let scheme = scheme();
+    let target = target(&scheme, Some("db"));
+    let other = foo(json!({"name": "other"})).to_string();
+    let error = check_update(&target, other.as_bytes(), BodyType::Json).unwrap_err();
+    assert_eq!(error.to_string(), "the name of the object (other) does not match the name on the URL (db)");
+    let same = foo(json!({"name": "db"})).to_string();
+    assert_eq!(check_update(&target, same.as_bytes(), BodyType::Json), Ok(()));
+
+    let options = |body: &str, query: &str| {
+        delete_options_of_none(&target, body.as_bytes(), BodyType::Json, &Query::parse(query).unwrap())
+    };
+    assert_eq!(options("", ""), Ok(None));
+    let nobody = r#"{"preconditions":{"uid":"00000000-0000-0000-0000-000000000000"}}"#;
+    let told = options(r#"{"preconditions":{"uid":"u1"}}"#, "").unwrap().unwrap();
+    assert_eq!(String::from_utf8(told.body).unwrap(), nobody, "not even an object that the client names");
+    assert!(options("{", "").is_err());
+}
