@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use connector_core::status::Status;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tracing::warn;
 
 use crate::forward::{AnswerBody, full};
@@ -27,23 +27,42 @@ pub(crate) struct Failure {
     side: Side,
     status: Status,
     cause: Option<Box<dyn Error + Send + Sync>>,
+    /// What the control plane warns of beside the failure.
+    warnings: Vec<HeaderValue>,
+    /// The reference server answers with a page of text, not with a `Status`.
+    page: bool,
 }
 
 impl Failure {
+    fn new(side: Side, status: Status) -> Self {
+        Self { side, status, cause: None, warnings: Vec::new(), page: false }
+    }
+
+    /// No API is served at such a path.
+    pub(crate) fn no_such_path() -> Self {
+        Self { page: true, ..Self::client(Status::no_such_path()) }
+    }
+
+    /// The same failure with the warnings that came with it (wire rule 7.26).
+    pub(crate) fn with_warnings(mut self, of: &HeaderMap) -> Self {
+        self.warnings.extend(of.get_all(header::WARNING).iter().cloned());
+        self
+    }
+
     /// The client asked for something that cannot be.
     pub(crate) fn client(status: Status) -> Self {
-        Self { side: Side::Client, status, cause: None }
+        Self::new(Side::Client, status)
     }
 
     /// The control plane answered with a failure that is the client's to see.
     pub(crate) fn answered(status: Status) -> Self {
-        Self { side: Side::ControlPlane, status, cause: None }
+        Self::new(Side::ControlPlane, status)
     }
 
     /// The control plane cannot serve this now. Always 503, never 404: controllers of the app cluster delete what depends on
     /// an object that is not found (wire rules 6.5, 11.8).
     pub(crate) fn unavailable(why: impl Into<String>) -> Self {
-        Self { side: Side::ControlPlane, status: Status::unavailable(why, RETRY_AFTER), cause: None }
+        Self::new(Side::ControlPlane, Status::unavailable(why, RETRY_AFTER))
     }
 
     /// The control plane answered with something that cannot be understood.
@@ -54,17 +73,17 @@ impl Failure {
     /// The control plane took too long; whether a write took effect is unknown.
     pub(crate) fn too_late() -> Self {
         let status = Status::timeout("the control plane did not answer within the allotted timeout");
-        Self { side: Side::ControlPlane, status, cause: None }
+        Self::new(Side::ControlPlane, status)
     }
 
     /// The app cluster's API, which was asked on the way, failed.
     pub(crate) fn app_cluster(what: &str, cause: kube::Error) -> Self {
-        Self { side: Side::AppCluster, status: Status::internal(what), cause: None }.because(cause)
+        Self::new(Side::AppCluster, Status::internal(what)).because(cause)
     }
 
     /// The connector is not ready for this, or has a fault of its own.
     pub(crate) fn connector(status: Status) -> Self {
-        Self { side: Side::Connector, status, cause: None }
+        Self::new(Side::Connector, status)
     }
 
     fn because(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
@@ -77,7 +96,11 @@ impl Failure {
         if let Some(cause) = &self.cause {
             warn!(side = ?self.side, code = self.status.code, error = %Chain(cause.as_ref()), "{}", self.status.message);
         }
-        status_response(&self.status)
+        let mut answer = if self.page { page() } else { status_response(&self.status) };
+        for warning in self.warnings {
+            answer.headers_mut().append(header::WARNING, warning);
+        }
+        answer
     }
 }
 
@@ -86,6 +109,16 @@ impl From<Unreachable> for Failure {
         // Not logged for each request: the upstream says once that it is away, and once that it is back.
         Self::unavailable("the control plane cannot be reached; try again later")
     }
+}
+
+/// What the reference server answers where nothing is served.
+fn page() -> Response<AnswerBody> {
+    let mut answer = Response::new(full("404 page not found\n"));
+    *answer.status_mut() = StatusCode::NOT_FOUND;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
 }
 
 /// A `Status` as an answer: JSON, whatever the client prefers, as the reference server does where nothing else is possible.

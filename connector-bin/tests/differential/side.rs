@@ -101,18 +101,19 @@ impl Side {
         (answer, normal)
     }
 
-    /// All pages of a list: how many items each has, and the items of all.
+    /// The items of all pages of a list.
     async fn pages(&mut self, request: &Request, client: &Client) -> Answer {
-        let (mut sizes, mut all, mut next) = (Vec::new(), Vec::new(), request.clone());
+        let (mut pages, mut all, mut next) = (0, Vec::new(), request.clone());
         loop {
             let answer = next.send(client).await;
             let Some(tree) = Tree::parse(&answer.body).filter(|_| answer.status == 200) else { return answer };
             let key = if tree.text(&["kind"]) == "Table" { "rows" } else { "items" };
-            sizes.push(tree.items(key).len().to_string());
+            pages += 1;
             all.extend(tree.items(key).iter().map(Tree::to_string));
             let token = tree.text(&["metadata", "continue"]);
-            if token.is_empty() || sizes.len() > 50 {
-                let body = format!(r#"{{"pages":[{}],"{key}":[{}]}}"#, sizes.join(","), all.join(","));
+            if token.is_empty() || pages > 50 {
+                // Which objects share a page follows from the order of the list.
+                let body = format!(r#"{{"{key}":[{}]}}"#, all.join(","));
                 return Answer { body, ..answer };
             }
             next.path = format!("{}&continue={token}", request.path);
@@ -186,6 +187,7 @@ impl Side {
                         ("continue", Tree::Text(token)) if !token.is_empty() => *token = "<continue>".to_owned(),
                         ("managedFields", Tree::Array(managers)) => {
                             managers.iter_mut().for_each(|manager| self.normalize(manager));
+                            managers.retain_mut(|manager| !forget_maps(manager));
                             // Sorted by time, whose seconds each side counts for itself.
                             managers.sort_by_key(|of| {
                                 ["operation", "manager", "subresource", "apiVersion"]
@@ -225,13 +227,8 @@ impl Side {
         for base in &self.bases {
             text = without_suffixes(&text, base);
         }
-        for version in self.versions.values().flatten() {
-            if !text.contains(version) {
-                continue;
-            }
-            for (before, behind) in [(": ", ","), (": ", ")"), (": \"", "\""), ("in record: ", "")] {
-                text = text.replace(&format!("{before}{version}{behind}"), &format!("{before}<version>{behind}"));
-            }
+        for before in ["resourceVersion\":\"", "resourceVersion\\\":\\\"", "resourceVersion: \"", "in record ("] {
+            text = without_numbers(&text, before);
         }
         without_times(&text)
     }
@@ -241,6 +238,27 @@ impl Tree {
     fn is_bookmark(&self) -> bool {
         self.text(&["type"]) == "BOOKMARK"
     }
+}
+
+/// Who owns the map of labels, annotations or owner references itself is a known difference. Takes it out, and says whether
+/// nothing is left then.
+fn forget_maps(manager: &mut Tree) -> bool {
+    let Some(fields) = manager.get_mut("fieldsV1") else { return false };
+    let Some(metadata) = fields.get_mut("f:metadata") else { return false };
+    const MAPS: [&str; 3] = ["f:labels", "f:annotations", "f:ownerReferences"];
+    for map in MAPS {
+        if let Some(Tree::Object(members)) = metadata.get_mut(map) {
+            members.retain(|(key, _)| key != ".");
+        }
+    }
+    let empty = |tree: &Tree| *tree == Tree::Object(Vec::new());
+    if let Tree::Object(members) = metadata {
+        members.retain(|(key, value)| !(MAPS.contains(&key.as_str()) && empty(value)));
+    }
+    if let Tree::Object(members) = fields {
+        members.retain(|(key, value)| !(key == "f:metadata" && empty(value)));
+    }
+    empty(fields)
 }
 
 /// Events about different objects have no order between the two sides; bookmarks that end nothing come when they like.
@@ -277,6 +295,21 @@ fn without_suffixes(text: &str, base: &str) -> String {
             out.push_str("<5>");
             rest = &behind[5..];
         }
+    }
+    out + rest
+}
+
+/// The text with `<version>` for the number behind every `before`.
+fn without_numbers(text: &str, before: &str) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find(before) {
+        let (head, behind) = rest.split_at(at + before.len());
+        out.push_str(head);
+        let digits = behind.len() - behind.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        if digits > 1 {
+            out.push_str("<version>");
+        }
+        rest = if digits > 1 { &behind[digits..] } else { behind };
     }
     out + rest
 }

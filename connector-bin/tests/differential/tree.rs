@@ -49,6 +49,11 @@ impl Tree {
         members.iter().find(|(known, _)| known == key).map(|(_, value)| value)
     }
 
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
+        let Self::Object(members) = self else { return None };
+        members.iter_mut().find(|(known, _)| known == key).map(|(_, value)| value)
+    }
+
     pub(crate) fn at(&self, path: &[&str]) -> Option<&Self> {
         path.iter().try_fold(self, |tree, key| tree.get(key))
     }

@@ -139,8 +139,8 @@ pub(crate) fn cases(of: Kind) -> Vec<Case> {
         case(
             is("with owners and finalizers"),
             [
-                by("m", full(r#"{"name":"a","ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"o","uid":"u-1"}]}"#)),
-                by("m", full(r#"{"name":"a","ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"o","uid":"u-1"}],"finalizers":["example.org/f"]}"#)),
+                by("m", full(r#"{"name":"a","ownerReferences":[{"apiVersion":"owners.example.org/v1","kind":"Owner","name":"o","uid":"u-1"}]}"#)),
+                by("m", full(r#"{"name":"a","ownerReferences":[{"apiVersion":"owners.example.org/v1","kind":"Owner","name":"o","uid":"u-1"}],"finalizers":["example.org/f"]}"#)),
                 by("m", full(r#"{"name":"a"}"#)),
                 of.get("a"),
             ],

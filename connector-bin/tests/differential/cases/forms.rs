@@ -8,7 +8,7 @@ pub(crate) fn cases(of: Kind) -> Vec<Case> {
     let made = || {
         vec![
             of.create_labelled("a", r#"{"l":"1"}"#),
-            of.post(of.with_metadata(r#"{"name":"b","ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"o","uid":"u-1"}],"finalizers":["example.org/f"],"annotations":{"x":"y"}}"#)),
+            of.post(of.with_metadata(r#"{"name":"b","ownerReferences":[{"apiVersion":"owners.example.org/v1","kind":"Owner","name":"o","uid":"u-1"}],"finalizers":["example.org/f"],"annotations":{"x":"y"}}"#)),
         ]
     };
     let released = || of.merge("b", r#"{"metadata":{"finalizers":null}}"#);
@@ -107,7 +107,6 @@ pub(crate) fn cases(of: Kind) -> Vec<Case> {
                 of.get("a").accept("nonsense"),
                 of.create("c").accept("text/html"),
                 of.create("c").body("text/plain", of.named("c")),
-                of.create("c").body("application/vnd.kubernetes.protobuf", "x"),
                 of.create("c").body("application/cbor", "x"),
                 of.create("c").body("application/json; charset=utf-8", of.named("c")),
                 of.create("e").body("", of.named("e")),

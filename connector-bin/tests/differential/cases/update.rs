@@ -93,9 +93,9 @@ pub(crate) fn cases(of: Kind) -> Vec<Case> {
             is("of owners and finalizers"),
             [
                 of.create("a"),
-                of.put("a", at(r#","ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"o","uid":"u-1"}]"#)),
+                of.put("a", at(r#","ownerReferences":[{"apiVersion":"owners.example.org/v1","kind":"Owner","name":"o","uid":"u-1"}]"#)),
                 of.get("a"),
-                of.put("a", at(r#","ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"o","uid":"u-2"}]"#)),
+                of.put("a", at(r#","ownerReferences":[{"apiVersion":"owners.example.org/v1","kind":"Owner","name":"o","uid":"u-2"}]"#)),
                 of.put("a", at(r#","finalizers":["example.org/f"]"#)),
                 of.get("a"),
                 of.put("a", at(r#","ownerReferences":[{"apiVersion":"","kind":"","name":"","uid":""}]"#)),

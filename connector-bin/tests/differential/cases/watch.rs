@@ -10,7 +10,7 @@ fn history(of: Kind) -> Vec<Request> {
         of.create_labelled("a", r#"{"l":"1"}"#),
         of.merge("a", r#"{"metadata":{"labels":{"m":"1"}}}"#),
         of.post(of.with_metadata(
-            r#"{"name":"b","ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"o","uid":"u-1"}]}"#,
+            r#"{"name":"b","ownerReferences":[{"apiVersion":"owners.example.org/v1","kind":"Owner","name":"o","uid":"u-1"}]}"#,
         )),
         Request::new("POST", of.all_in("$other")).body(JSON, of.with_metadata(r#"{"name":"c","labels":{"l":"1"}}"#)),
         of.merge("a", r#"{"metadata":{"labels":{"l":"2"}}}"#),
