@@ -25,7 +25,7 @@ pub use self::labels::{LabelOperator, LabelRequirement, LabelSelector};
 pub use self::media::{BodyType, Kind, MediaError, Negotiated, PatchType, is_pretty};
 pub use self::query::{IncludeObject, Query, field_manager};
 pub use self::remote::Remote;
-use crate::status::Status;
+use crate::status::{Details, Status, qualified};
 
 /// What a client does to a resource, in the words of Kubernetes authorization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -129,8 +129,15 @@ pub enum AddressError {
     #[error("no API is served at this path")]
     NoSuchPath,
     /// The method has no meaning for a resource. 405.
-    #[error("the method has no meaning for a resource")]
-    MethodNotAllowed,
+    #[error("{verb} is not supported on resources of kind {:?}", qualified(group, resource))]
+    MethodNotAllowed {
+        /// What kube-apiserver calls it: nothing, or `proxy`.
+        verb: &'static str,
+        /// The API group.
+        group: String,
+        /// The plural resource name.
+        resource: String,
+    },
     /// The verb needs a name and the path has none. 400.
     #[error("name must be provided")]
     NameMissing,
@@ -156,7 +163,10 @@ impl AddressError {
     pub fn status(&self) -> Status {
         match self {
             Self::NoSuchPath => Status::no_such_path(),
-            Self::MethodNotAllowed => Status::method_not_allowed(),
+            Self::MethodNotAllowed { group, resource, .. } => {
+                let details = Details::of(group, resource, "");
+                Status::failure(405, "MethodNotAllowed", self.to_string()).about(details)
+            }
             _ => Status::bad_request(self.to_string()),
         }
     }
@@ -192,12 +202,12 @@ impl LocalRequest {
         mut parts: &[&str],
         query: Query,
     ) -> Result<Self, AddressError> {
+        let proxied = parts[0] == "proxy";
         let by_path = match parts[0] {
             "watch" => Some(Verb::Watch),
-            "proxy" => return Err(AddressError::MethodNotAllowed),
             _ => None,
         };
-        if by_path.is_some() {
+        if by_path.is_some() || proxied {
             parts = &parts[1..];
         }
         let mut namespace = None;
@@ -211,6 +221,13 @@ impl LocalRequest {
         // Anything after the subresource is ignored, as kube-apiserver does.
         let resource = *parts.first().ok_or(AddressError::NoSuchPath)?;
         let (name, subresource) = (parts.get(1), parts.get(2));
+        let not_allowed = |verb| {
+            let (group, resource) = (group.to_owned(), resource.to_owned());
+            Err(AddressError::MethodNotAllowed { verb, group, resource })
+        };
+        if proxied {
+            return not_allowed("proxy");
+        }
 
         let verb = match (by_path, method) {
             (Some(verb), _) => verb,
@@ -223,7 +240,7 @@ impl LocalRequest {
             (None, "PATCH") => Verb::Patch,
             (None, "DELETE") if name.is_some() => Verb::Delete,
             (None, "DELETE") => Verb::DeleteCollection,
-            _ => return Err(AddressError::MethodNotAllowed),
+            _ => return not_allowed(""),
         };
         if namespace.is_none() && !matches!(verb, Verb::List | Verb::Watch) {
             return Err(AddressError::NoSuchPath);

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Rewriter`] | an answer that comes in chunks: one object, a list, a Table, a watch |
 //! | [`object()`], [`scale`] | an answer that is whole in memory |
+//! | [`Indenter`] | indented answers, for people |
 //! | [`status()`], [`is_status`] | a `Status`, alone or in a watch |
 //!
 //! # What changes in an object
@@ -18,6 +19,7 @@
 mod applied;
 mod event;
 mod hold;
+mod indent;
 mod managed;
 mod metadata;
 mod object;
@@ -38,6 +40,7 @@ use thiserror::Error;
 use crate::json;
 use crate::origin::{Form, Hashed, Origin};
 
+pub use indent::Indenter;
 pub use object::{object, scale};
 pub use rewriter::Rewriter;
 pub use status::{is_status, status};

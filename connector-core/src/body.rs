@@ -24,12 +24,12 @@ mod secret;
 mod tests;
 mod yaml;
 
-pub use self::delete::delete_options;
+pub use self::delete::{delete_options, delete_options_of_none};
 pub use self::error::BodyError;
 pub use self::json_patch::json_patch;
 pub use self::live::{ConnectionSecret, Live, LiveError};
 pub use self::merge::merge_patch;
-pub use self::object::{apply_patch, create, generated_name, update};
+pub use self::object::{apply_patch, check_update, create, generated_name, update};
 use crate::origin::{Form, Hashed};
 
 /// What a body is written to, in local terms.

@@ -218,7 +218,7 @@ impl Details {
 }
 
 /// `resource.group`, or the resource alone in the core group.
-fn qualified(group: &str, resource: &str) -> String {
+pub(crate) fn qualified(group: &str, resource: &str) -> String {
     if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") }
 }
 

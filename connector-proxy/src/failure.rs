@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use connector_core::status::Status;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tracing::warn;
 
 use crate::chain::Chain;
@@ -31,11 +31,26 @@ pub(crate) struct Failure {
     cause: Option<Box<dyn Error + Send + Sync>>,
     /// The control plane did not get, or not answer, the request.
     outage: bool,
+    /// What the control plane warns of beside the failure.
+    warnings: Vec<HeaderValue>,
+    /// The reference server answers with a page of text, not with a `Status`.
+    page: bool,
 }
 
 impl Failure {
     fn new(side: Side, status: Status) -> Self {
-        Self { side, status, cause: None, outage: false }
+        Self { side, status, cause: None, outage: false, warnings: Vec::new(), page: false }
+    }
+
+    /// No API is served at such a path.
+    pub(crate) fn no_such_path() -> Self {
+        Self { page: true, ..Self::client(Status::no_such_path()) }
+    }
+
+    /// The same failure with the warnings that came with it (wire rule 7.26).
+    pub(crate) fn with_warnings(mut self, of: &HeaderMap) -> Self {
+        self.warnings.extend(of.get_all(header::WARNING).iter().cloned());
+        self
     }
 
     /// The client asked for something that cannot be.
@@ -95,7 +110,11 @@ impl Failure {
         if let Some(cause) = &self.cause {
             warn!(side = ?self.side, code = self.status.code, error = %Chain(cause.as_ref()), "{}", self.status.message);
         }
-        status_response(&self.status)
+        let mut answer = if self.page { page() } else { status_response(&self.status) };
+        for warning in self.warnings {
+            answer.headers_mut().append(header::WARNING, warning);
+        }
+        answer
     }
 }
 
@@ -104,6 +123,16 @@ impl From<Unreachable> for Failure {
         // Not logged for each request: the upstream says once that it is away, and once that it is back.
         Self::outage("the control plane cannot be reached; try again later")
     }
+}
+
+/// What the reference server answers where nothing is served.
+fn page() -> Response<AnswerBody> {
+    let mut answer = Response::new(full("404 page not found\n"));
+    *answer.status_mut() = StatusCode::NOT_FOUND;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
 }
 
 /// A `Status` as an answer: JSON, whatever the client prefers, as the reference server does where nothing else is possible.

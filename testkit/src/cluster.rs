@@ -186,6 +186,17 @@ impl Cluster {
         client_of(&self.kubeconfig_path()).await
     }
 
+    /// A client as somebody else, by a client certificate of their own. It shows every answer as it came: nothing is tried again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::kubeconfig_for`].
+    pub async fn plain_client_for(&self, user: &str, groups: &[&str]) -> Result<Client> {
+        let mut config = config_of(&self.kubeconfig_for(user, groups)?).await?;
+        config.default_retry = false;
+        Ok(Client::try_from(config)?)
+    }
+
     /// The folder with everything of the cluster, logs included.
     pub fn folder(&self) -> &Path {
         &self.path
@@ -298,10 +309,13 @@ impl Drop for Cluster {
 
 /// A client for a kubeconfig file.
 pub(crate) async fn client_of(kubeconfig: &Path) -> Result<Client> {
+    Ok(Client::try_from(config_of(kubeconfig).await?)?)
+}
+
+async fn config_of(kubeconfig: &Path) -> Result<Config> {
     install_tls_provider();
     let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    Ok(Client::try_from(config)?)
+    Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
 }
 
 /// rustls takes the provider that a program installed; a second one would be refused, and is not needed.

@@ -47,11 +47,14 @@ pub enum MediaError {
     UnsupportedBody(&'static str),
 }
 
+/// What kube-apiserver says that it serves, whatever the resource.
+const SERVED: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+
 impl MediaError {
     /// The answer to the client.
     pub fn status(&self) -> Status {
         match self {
-            Self::NotAcceptable => Status::not_acceptable("application/json"),
+            Self::NotAcceptable => Status::not_acceptable(SERVED),
             Self::UnsupportedBody(accepted) => Status::unsupported_media_type(accepted),
         }
     }
@@ -187,7 +190,7 @@ impl BodyType {
         match media_type(content_type).to_ascii_lowercase().as_str() {
             "" | "application/json" => Ok(Self::Json),
             "application/yaml" => Ok(Self::Yaml),
-            _ => Err(MediaError::UnsupportedBody("application/json, application/yaml")),
+            _ => Err(MediaError::UnsupportedBody(SERVED)),
         }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn is_path_segment(name: &str) -> bool {
 pub(crate) fn subdomain_faults(name: &str) -> Vec<String> {
     let mut faults = Vec::new();
     if name.len() > SUBDOMAIN_MAX {
-        faults.push(format!("must be no more than {SUBDOMAIN_MAX} bytes"));
+        faults.push(format!("must be no more than {SUBDOMAIN_MAX} characters"));
     }
     let part = |part: &str| {
         let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());

@@ -40,6 +40,11 @@ impl Query {
         Ok(Self { pairs })
     }
 
+    /// Whether there is no parameter.
+    pub fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
     /// The first value of a parameter.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.pairs.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str())

@@ -370,7 +370,10 @@ fn accept_is_negotiated_as_the_reference_does() {
     let status = MediaError::NotAcceptable.status();
     assert_eq!(
         (status.code, status.message.as_str()),
-        (406, "only the following media types are accepted: application/json")
+        (
+            406,
+            "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf"
+        )
     );
 }
 

@@ -1,8 +1,12 @@
 //! A `Status` of the control plane, told in local names (wire rules 7.15 to 7.18).
 
+use std::collections::BTreeMap;
+
 use super::Asked;
-use crate::json::{Cursor, Kind};
-use crate::status::Status;
+use super::object::Parts;
+use crate::json::{Cursor, Kind, Plan};
+use crate::origin::{ANNOTATION_OWNERS, RESERVED_PREFIX};
+use crate::status::{Cause, Status};
 
 /// Whether a whole answer is a `Status`. The answer to a deletion is either that or the object (wire rule 7.17).
 pub fn is_status(raw: &[u8]) -> bool {
@@ -31,6 +35,11 @@ pub fn status(asked: &Asked, raw: &[u8]) -> Option<Status> {
     if status.kind != "Status" {
         return None;
     }
+    hide_conflicts(&mut status);
+    localize_objects(asked, &mut status.message);
+    for cause in status.details.iter_mut().flat_map(|details| &mut details.causes) {
+        localize_objects(asked, &mut cause.message);
+    }
     let names = Names::of(asked);
     names.localize(&mut status.message);
     if let Some(details) = &mut status.details {
@@ -40,6 +49,78 @@ pub fn status(asked: &Asked, raw: &[u8]) -> Option<Status> {
         }
     }
     Some(status)
+}
+
+/// A patch whose outcome is invalid is told with the outcome: the whole object, quoted. Puts the object that the client sees in
+/// its place, or none where it cannot be read.
+fn localize_objects(asked: &Asked, text: &mut String) {
+    const QUOTED: &str = "\"{";
+    let mut at = 0;
+    while let Some(start) = text.get(at..).and_then(|rest| rest.find(QUOTED)).map(|found| at + found) {
+        let mut quoted = serde_json::Deserializer::from_str(&text[start..]).into_iter::<String>();
+        let object = quoted.next().and_then(Result::ok);
+        let end = start + quoted.byte_offset();
+        let Some(object) = object else {
+            at = start + QUOTED.len();
+            continue;
+        };
+        at = end;
+        if object.contains(RESERVED_PREFIX) {
+            let local = local_object(asked, &object).unwrap_or_else(|| "{}".to_owned());
+            let local = serde_json::Value::from(local).to_string();
+            text.replace_range(start..end, &local);
+            at = start + local.len();
+        }
+    }
+}
+
+fn local_object(asked: &Asked, object: &str) -> Option<String> {
+    let source = object.as_bytes();
+    let mut plan = Plan::default();
+    Parts::read(source, 0).ok()?.rewrite(asked, source, &mut plan).ok()??;
+    let mut out = Vec::with_capacity(source.len());
+    plan.apply(source, &mut out);
+    String::from_utf8(out).ok().filter(|object| !object.contains(RESERVED_PREFIX))
+}
+
+/// A conflict of an apply (wire rule 7.18) about a member of ours is one about the user's own member that it stands for.
+fn hide_conflicts(status: &mut Status) {
+    let Some(details) = &mut status.details else { return };
+    if !details.causes.iter().any(|cause| cause.field.contains(RESERVED_PREFIX)) {
+        return;
+    }
+    let owners = format!(".metadata.annotations.{ANNOTATION_OWNERS}");
+    for cause in details.causes.iter_mut().filter(|cause| cause.field.contains(RESERVED_PREFIX)) {
+        let stands_for = if cause.field == owners { ".metadata.ownerReferences" } else { SECRET_NAME };
+        stands_for.clone_into(&mut cause.field);
+    }
+    let mut seen = Vec::new();
+    details.causes.retain(|cause| {
+        let new = !seen.contains(cause);
+        seen.push(cause.clone());
+        new
+    });
+    status.message = conflict_message(&details.causes);
+}
+
+const SECRET_NAME: &str = ".spec.writeConnectionSecretToRef.name";
+
+/// The text of an apply's conflicts (`managedfields/internal/conflict.go`).
+fn conflict_message(causes: &[Cause]) -> String {
+    if let [one] = causes {
+        return format!("Apply failed with 1 conflict: {}: {}", one.message, one.field);
+    }
+    let mut by_manager = BTreeMap::<&str, Vec<&str>>::new();
+    for cause in causes {
+        let manager = cause.message.strip_prefix("conflict with ").unwrap_or(&cause.message);
+        by_manager.entry(manager).or_default().push(&cause.field);
+    }
+    let mut told = Vec::new();
+    for (manager, fields) in by_manager {
+        told.push(format!("conflicts with {manager}:"));
+        told.extend(fields.iter().map(|field| format!("- {field}")));
+    }
+    format!("Apply failed with {} conflicts: {}", causes.len(), told.join("\n"))
 }
 
 /// The remote names that can be told, each with the local one.

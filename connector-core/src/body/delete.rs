@@ -2,7 +2,7 @@
 
 use super::error::BodyError;
 use super::members::{Members, quote, type_of};
-use super::object::{text, tie, type_meta_fault};
+use super::object::{text, type_meta_fault};
 use super::{Live, Target, Translated};
 use crate::address::{BodyType, Query};
 
@@ -17,9 +17,35 @@ pub fn delete_options(
     body_type: BodyType,
     query: &Query,
 ) -> Result<Translated, BodyError> {
+    options(target, live.map(|live| live.uid.as_str()), false, body, body_type, query)
+}
+
+/// The same for an object that is not there, or is another's: it deletes nothing, and is sent for what the control plane has
+/// to say of the options. `None` where there are none to speak of.
+pub fn delete_options_of_none(
+    target: &Target<'_>,
+    body: &[u8],
+    body_type: BodyType,
+    query: &Query,
+) -> Result<Option<Translated>, BodyError> {
+    const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+    let given = !body.is_empty() || !query.is_empty();
+    let options = options(target, Some(NOBODY), true, body, body_type, query)?;
+    Ok(given.then_some(options))
+}
+
+/// `always` ties to `uid`, whatever the client ties to.
+fn options(
+    target: &Target<'_>,
+    uid: Option<&str>,
+    always: bool,
+    body: &[u8],
+    body_type: BodyType,
+    query: &Query,
+) -> Result<Translated, BodyError> {
     let content_type = "application/json";
     let name = target.name.unwrap_or_default().to_owned();
-    if body.is_empty() && live.is_none() {
+    if body.is_empty() && uid.is_none() {
         return Ok(Translated { body: Vec::new(), content_type, name });
     }
     let json;
@@ -28,14 +54,20 @@ pub fn delete_options(
     } else {
         let wrong = |error: &dyn ToString| BodyError::DeleteOptions(error.to_string());
         json = text(body, body_type).map_err(|error| wrong(&error))?;
-        Members::parse(&json).map_err(|error| wrong(&type_meta_fault(&json, &error)))?
+        match json.trim() {
+            "null" => Members::default(),
+            json => Members::parse(json).map_err(|error| wrong(&type_meta_fault(json, &error)))?,
+        }
     };
-    if let Some(live) = live {
+    if let Some(uid) = uid {
         let given = options.get_some("preconditions").unwrap_or("{}").to_owned();
         let place = "Go struct field DeleteOptions.preconditions of type v1.Preconditions";
         let wrong = |_| BodyError::DeleteOptions(format!("json: cannot unmarshal {} into {place}", type_of(&given)));
         let mut preconditions = Members::parse(&given).map_err(wrong)?;
-        tie(&mut preconditions, live);
+        // An empty UID is one that no object has.
+        if always || preconditions.get_some("uid").is_none() {
+            preconditions.set("uid", quote(uid));
+        }
         options.set("preconditions", preconditions.render());
     }
     Ok(Translated { body: options.render().into_bytes(), content_type, name })

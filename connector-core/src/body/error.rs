@@ -87,6 +87,9 @@ pub enum BodyError {
     /// An apply patch does not decode. 400.
     #[error("error decoding YAML: {0}")]
     Apply(String),
+    /// An apply patch says nothing of its type. 400.
+    #[error("invalid object type: /, Kind=")]
+    Untyped,
     /// A JSON patch has too many operations (wire rule 8.10). 413.
     #[error("The allowed maximum operations in a JSON patch is {limit}, got {found}", limit = super::json_patch::OPERATIONS_MAX)]
     TooManyOperations {
@@ -145,6 +148,7 @@ impl BodyError {
             | Self::Patch(_)
             | Self::NoPatch
             | Self::Apply(_)
+            | Self::Untyped
             | Self::DeleteOptions(_) => Status::bad_request(self.to_string()),
         }
     }

@@ -38,7 +38,9 @@ const COPIED_MAX: usize = 3 * 1024 * 1024;
 pub fn json_patch(target: &Target<'_>, live: &Live, body: &[u8]) -> Result<Translated, BodyError> {
     let text = std::str::from_utf8(body).map_err(|error| BodyError::Patch(error.to_string()))?;
     let fault = |error| BodyError::Patch(decoding_fault(text, &error, "[]handlers.jsonPatchOp"));
-    let operations: Vec<&RawValue> = serde_json::from_str(text).map_err(fault)?;
+    // `null` is no operations.
+    let operations: Option<Vec<&RawValue>> = serde_json::from_str(text).map_err(fault)?;
+    let operations = operations.unwrap_or_default();
     if operations.len() > OPERATIONS_MAX {
         return Err(BodyError::TooManyOperations { found: operations.len() });
     }
@@ -99,6 +101,9 @@ struct Patch<'t> {
 
 impl Patch<'_> {
     fn operation(&mut self, raw: &str) -> Result<(), BodyError> {
+        if raw == "null" {
+            return Err(BodyError::Inapplicable);
+        }
         let members = Members::parse(raw)
             .map_err(|error| BodyError::Patch(decoding_fault(raw, &error, "handlers.jsonPatchOp")))?;
         let text = |key| members.get(key).and_then(unquote);

@@ -50,7 +50,8 @@ pub fn create(target: &Target<'_>, body: &[u8], body_type: BodyType, suffix: &st
     }
     let faults = if name.is_empty() { Vec::new() } else { subdomain_faults(&name) };
     causes.extend(faults.iter().map(|fault| invalid_value("metadata.name", &name, fault)));
-    if !causes.is_empty() {
+    // Of an object of another kind the control plane says that, and nothing of its name.
+    if !causes.is_empty() && unquote(object.get("kind").unwrap_or_default()).as_deref() == Some(target.kind) {
         return Err(BodyError::Invalid { name, causes });
     }
 
@@ -70,6 +71,15 @@ pub fn update(target: &Target<'_>, live: &Live, body: &[u8], body_type: BodyType
     finish(object, &metadata, "application/json", name)
 }
 
+/// What the reference server finds wrong with the body of a PUT before it looks for the object (wire rules 8.1 to 8.3).
+pub fn check_update(target: &Target<'_>, body: &[u8], body_type: BodyType) -> Result<(), BodyError> {
+    let text = text(body, body_type)?;
+    let object = if target.is_scale() { any_object(&text, body)? } else { typed_object(target, &text, body)? };
+    let metadata = metadata_of(&object)?;
+    check_namespace(target, &metadata)?;
+    check_name(target, &string(&metadata, "name")?)
+}
+
 /// The body of a server-side apply, YAML or JSON. `live` is `None` where the object does not exist and apply creates it.
 ///
 /// Everything of ours is in every apply, since an owner that leaves out a field removes it (wire rule 8.11).
@@ -87,9 +97,17 @@ pub fn apply_patch(target: &Target<'_>, live: Option<&Live>, body: &[u8]) -> Res
     let go_type = "map[string]interface {}";
     let fault =
         |error| format!("error unmarshaling JSON: while decoding JSON: {}", decoding_fault(&json, &error, go_type));
-    let mut object = Members::parse(&json).map_err(|error| wrong(&fault(error)))?;
+    let mut object = match json.trim() {
+        "null" => Members::default(),
+        json => Members::parse(json).map_err(|error| wrong(&fault(error)))?,
+    };
+    let (api_version, kind) = (string(&object, "apiVersion")?, string(&object, "kind")?);
+    if api_version.is_empty() && kind.is_empty() {
+        return Err(BodyError::Untyped);
+    }
     let mut metadata = metadata_of(&object)?;
     check_namespace(target, &metadata)?;
+    let names_namespace = !string(&metadata, "namespace")?.is_empty();
 
     let url_name = target.name.unwrap_or_default();
     match string(&metadata, "name")?.as_str() {
@@ -109,6 +127,10 @@ pub fn apply_patch(target: &Target<'_>, live: Option<&Live>, body: &[u8]) -> Res
     }
     let secret = secret::rename(target, live, &mut object);
     hide(target, None, &mut metadata, url_name, secret.annotation())?;
+    // The reference server fills in what is not there, and shows what was there in its texts and to kubectl.
+    if !names_namespace {
+        metadata.remove("namespace");
+    }
     if metadata.get("name").is_some() {
         metadata.set("name", quote(&target.remote_name(url_name)));
     }
@@ -274,10 +296,19 @@ pub(super) fn type_meta_fault(text: &str, error: &serde_json::Error) -> String {
 /// An object of the kind and version of the URL (wire rule 8.3). A wrong kind is left to the control plane.
 fn typed_object<'a>(target: &Target<'_>, text: &'a str, body: &[u8]) -> Result<Members<'a>, BodyError> {
     let object = any_object(text, body)?;
+    for key in ["apiVersion", "kind"] {
+        if let Err(BodyError::WrongType { found, .. }) = string(&object, key) {
+            let fault = format!("json: cannot unmarshal {found} into Go struct field .{key} of type string");
+            return Err(BodyError::unrecognized(format!("couldn't get version/kind; json parse error: {fault}"), body));
+        }
+    }
     if object.get_some("kind").is_none_or(|kind| kind == "\"\"") {
         return Err(BodyError::unrecognized(format_args!("Object 'Kind' is missing in '{text}'"), body));
     }
     let (found, expected) = (string(&object, "apiVersion")?, target.api_version());
+    if found.split('/').count() > 2 {
+        return Err(BodyError::unrecognized(format!("unexpected GroupVersion string: {found}"), body));
+    }
     if found == expected { Ok(object) } else { Err(BodyError::ApiVersion { found, expected }) }
 }
 

@@ -1,7 +1,7 @@
 //! The user's owner references: checked as the reference server checks them, because the control plane never sees them
 //! (wire rule 6.9).
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::{BodyError, invalid_value};
 use super::members::{compact, type_of};
@@ -9,15 +9,18 @@ use crate::status::Cause;
 
 const FIELD: &str = "metadata.ownerReferences";
 
-#[derive(Deserialize)]
+/// In the order in which the reference server shows the members of a custom resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
 struct OwnerReference {
     api_version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    block_owner_deletion: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    controller: Option<bool>,
     kind: String,
     name: String,
     uid: String,
-    controller: Option<bool>,
 }
 
 /// The text to keep for a list of owner references given as JSON; `None` for an empty list or `null`. `name` is the local
@@ -46,7 +49,7 @@ pub(super) fn stash(json: &str, name: &str) -> Result<Option<String>, BodyError>
         causes
             .extend(faults.map(|(_, member, value, fault)| invalid_value(&format!("{FIELD}.{member}"), value, fault)));
         if (one.api_version.as_str(), one.kind.as_str()) == ("v1", "Event") {
-            causes.push(cause(json, "/v1, Kind=Event is disallowed from being an owner"));
+            causes.push(cause(&one.to_json(), "/v1, Kind=Event is disallowed from being an owner"));
         }
         if one.controller == Some(true) {
             if let Some(first) = controller {
@@ -62,7 +65,14 @@ pub(super) fn stash(json: &str, name: &str) -> Result<Option<String>, BodyError>
     if !causes.is_empty() {
         return Err(BodyError::Invalid { name: name.to_owned(), causes });
     }
-    Ok((!list.is_empty()).then(|| compact(json)))
+    let told: Vec<String> = list.iter().map(OwnerReference::to_json).collect();
+    Ok((!told.is_empty()).then(|| format!("[{}]", told.join(","))))
+}
+
+impl OwnerReference {
+    fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a reference holds nothing that cannot be written as JSON")
+    }
 }
 
 fn cause(json: &str, fault: &str) -> Cause {

@@ -1,5 +1,6 @@
 mod json_patches;
 mod merge_patches;
+mod native;
 mod random;
 
 use serde_json::{Value, json};
@@ -392,12 +393,15 @@ fn apply_carries_ours_every_time() {
     for body in [json.as_str(), yaml] {
         let created = apply_patch(&target, None, body.as_bytes()).unwrap();
         assert_eq!(created.content_type, "application/apply-patch+yaml");
-        let expected = json!({"name": remote("db"), "namespace": "claims", "labels": labels});
+        let expected = json!({"name": remote("db"), "labels": labels});
         assert_eq!(value(&created.body)["metadata"], expected);
         let changed = apply_patch(&target, Some(&live(&stored)), body.as_bytes()).unwrap();
         assert_eq!(value(&changed.body)["metadata"]["uid"], "u1");
         assert_eq!(value(&changed.body)["spec"], json!({"size": 3}));
     }
+    let placed = json.replace(r#""name":"db""#, r#""name":"db","namespace":"team""#);
+    let placed = apply_patch(&target, None, placed.as_bytes()).unwrap();
+    assert_eq!(value(&placed.body)["metadata"]["namespace"], "claims");
     let nameless = br#"{"apiVersion":"g/v1","kind":"Foo"}"#;
     assert!(apply_patch(&target, Some(&live(&stored)), nameless).is_ok());
     assert_eq!(apply_patch(&target, None, nameless), Err(BodyError::NameUndeterminable("db".into())));

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use connector_core::address::{Negotiated, Query, Remote, Verb, is_pretty};
 use connector_core::answer::{self, AnswerError, Rewriter, Shape};
 use connector_core::body::Live;
+use connector_core::origin::Origin;
 use connector_core::status::Status;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
@@ -177,6 +178,53 @@ impl Corridor {
         };
         let asked = self.asked(passage);
         let status = answer::status(&asked, &raw);
+        self.failure(passage, remote, &parts, &raw, status, retry_after).with_warnings(&parts.headers)
+    }
+
+    /// The same for a collection, where the failure can be about one object of it, told by its remote name.
+    pub(super) async fn failed_of_one(
+        &self,
+        passage: &Passage<'_>,
+        remote: &Remote,
+        answer: Response<Body>,
+    ) -> Failure {
+        let (parts, raw) = match self.collect(answer, MAX_STATUS).await {
+            Ok(collected) => collected,
+            Err(failure) => return failure,
+        };
+        let mut request = passage.request.clone();
+        let told = serde_json::from_slice::<Status>(&raw).ok().and_then(|status| status.details);
+        if let Some(name) = told.map(|details| details.name).filter(|name| !name.is_empty()) {
+            let collection = remote.path_and_query.split('?').next().unwrap_or_default();
+            let one = Remote {
+                method: Verb::Get.method(),
+                path_and_query: format!("{collection}/{name}"),
+                name: Some(name),
+                strip_object: false,
+            };
+            if let Some(origin) = self.origin_of(passage, &one).await {
+                (request.namespace, request.name) = (Some(origin.namespace), Some(origin.name));
+            }
+        }
+        let answer = Response::from_parts(parts, Body::from(raw.to_vec()));
+        self.failed(&Passage { request: &request, ..*passage }, None, answer).await
+    }
+
+    async fn origin_of(&self, passage: &Passage<'_>, remote: &Remote) -> Option<Origin> {
+        let answer = self.send(passage, remote, "application/json", None).await.ok()?;
+        let (_, raw) = self.collect(answer, MAX_OBJECT).await.ok()?;
+        Live::parse(&self.scheme, passage.offered.form, &raw).ok()?.origin
+    }
+
+    fn failure(
+        &self,
+        passage: &Passage<'_>,
+        remote: Option<&Remote>,
+        parts: &http::response::Parts,
+        raw: &[u8],
+        status: Option<Status>,
+        retry_after: Option<u16>,
+    ) -> Failure {
         let code = parts.status.as_u16();
         match (code, status) {
             (401, _) => {
@@ -190,7 +238,7 @@ impl Corridor {
                 Failure::unavailable("the control plane does not allow the connector to do this")
             }
             (404, _) => match remote {
-                Some(remote) if self.genuine_absence(passage, remote, &raw) => passage.not_found(),
+                Some(remote) if self.genuine_absence(passage, remote, raw) => passage.not_found(),
                 // The object is there, so the control plane serves no such subresource.
                 Some(_) if passage.request.subresource.is_some() => Failure::client(Status::no_such_path()),
                 _ => Failure::unavailable(NOT_SERVED),

@@ -9,6 +9,7 @@
 
 mod answer;
 mod documents;
+mod indented;
 mod outage;
 mod read;
 mod stream;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use connector_core::address::{Address, LocalRequest, Verb};
+use connector_core::address::{Address, AddressError, LocalRequest, Verb};
 use connector_core::answer::Asked;
 use connector_core::offer::Offered;
 use connector_core::origin::Hashed;
@@ -82,6 +83,7 @@ impl Handler for Corridor {
     async fn handle(self: Arc<Self>, peer: Arc<PeerCertificate>, request: Request<Incoming>) -> Response<AnswerBody> {
         let started = Instant::now();
         let path = request.uri().path().to_owned();
+        let indents = indented::Wish::of(&request);
         let mut labels = RequestLabels { verb: "other", group: String::new(), resource: String::new(), code: 0 };
         let work = self.answer(&peer, request, &mut labels);
         let answer = match tokio::time::timeout(REQUEST_TIMEOUT, work).await {
@@ -99,6 +101,7 @@ impl Handler for Corridor {
             milliseconds = started.elapsed().as_millis(),
             "answered"
         );
+        let answer = indents.fulfil(answer, labels.verb == Verb::Watch.as_str());
         self.metrics.requests.get_or_create(&labels).inc();
         self.metrics.request_seconds.observe(started.elapsed().as_secs_f64());
         answer
@@ -119,8 +122,8 @@ impl Corridor {
             let text = "upgrades such as websocket are not supported here; watch without one";
             return Err(Failure::client(Status::bad_request(text)));
         }
-        let address = Address::parse(parts.method.as_str(), parts.uri.path(), parts.uri.query())
-            .map_err(|error| Failure::client(error.status()))?;
+        let address =
+            Address::parse(parts.method.as_str(), parts.uri.path(), parts.uri.query()).map_err(unaddressed)?;
         let request = match address {
             Address::Resource(request) => request,
             Address::Other { verb, path, query } => {
@@ -188,7 +191,7 @@ impl Corridor {
         if snapshot.is_undescribed(&request.group, &request.version, &request.resource) {
             return Failure::unavailable("the control plane does not describe this API yet; try again later");
         }
-        Failure::client(Status::no_such_path())
+        Failure::no_such_path()
     }
 
     fn asked(&self, passage: &Passage<'_>) -> Asked {
@@ -199,6 +202,13 @@ impl Corridor {
             namespace: request.namespace.clone(),
             name: request.name.clone(),
         }
+    }
+}
+
+fn unaddressed(error: AddressError) -> Failure {
+    match error {
+        AddressError::NoSuchPath => Failure::no_such_path(),
+        error => Failure::client(error.status()),
     }
 }
 

@@ -45,10 +45,19 @@ impl Corridor {
         let mut tries = 0;
         loop {
             let suffix = suffix()?;
-            let translated =
-                body::create(&target, &raw, body_type, &suffix).map_err(|error| refused(&target, &error))?;
-            let named = passage.named(&translated.name);
-            self.namespaces.admit(target.namespace, Some(named)).await.map_err(Failure::client)?;
+            let translated = body::create(&target, &raw, body_type, &suffix);
+            // The reference server admits what it can read before it looks at its content.
+            let name = match &translated {
+                Ok(translated) => Some(&translated.name),
+                Err(BodyError::Invalid { name, .. } | BodyError::Reserved { name, .. }) => Some(name),
+                Err(_) => None,
+            };
+            if let Some(name) = name {
+                // A name that is yet to be generated is told by what it begins with.
+                let named = passage.named(name.strip_suffix(&*suffix).unwrap_or(name));
+                self.namespaces.admit(target.namespace, Some(named)).await.map_err(Failure::client)?;
+            }
+            let translated = translated.map_err(|error| refused(&target, &error))?;
             let remote = self.remote(passage)?;
             let name = translated.name.clone();
             // Nobody else knows the suffix.
@@ -107,6 +116,9 @@ impl Corridor {
         let sent = (!options.body.is_empty()).then(|| options.into());
         let work = async {
             let answer = self.send(passage, &remote, &negotiated.upstream_accept(), sent).await?;
+            if !answer.status().is_success() {
+                return Err(self.failed_of_one(passage, &remote, answer).await);
+            }
             self.stream(passage, answer, Shape::List, None).await
         };
         self.or_known_empty(passage, &negotiated, work).await
@@ -159,7 +171,12 @@ impl Corridor {
         let target = self.target(passage);
         let present = || live.ok_or_else(|| passage.not_found());
         let translated = match write {
-            Write::Update(body_type) => body::update(&target, present()?, raw, *body_type),
+            Write::Update(body_type) => {
+                if live.is_none() {
+                    body::check_update(&target, raw, *body_type).map_err(|error| refused(&target, &error))?;
+                }
+                body::update(&target, present()?, raw, *body_type)
+            }
             Write::Patch(PatchType::Json) => body::json_patch(&target, present()?, raw),
             Write::Patch(PatchType::Merge) => body::merge_patch(&target, present()?, raw),
             Write::Patch(PatchType::Apply) => {
@@ -167,6 +184,9 @@ impl Corridor {
                     self.admit_create_through_apply(passage).await?;
                 }
                 body::apply_patch(&target, live, raw)
+            }
+            Write::Delete if live.is_none() => {
+                return self.delete_nothing(passage, raw, remote, accept).await;
             }
             Write::Delete => {
                 let body_type = passage.options_type(raw)?;
@@ -186,6 +206,27 @@ impl Corridor {
         let stored = status.is_success() && !request.query.is_dry_run();
         if let (true, Some(name), Some(namespace)) = (stored, &remote.name, &request.namespace) {
             self.occupancy.created(&request.group, &request.resource, namespace, name.clone());
+        }
+    }
+
+    /// A delete of what is not there: options that cannot be are told before, as the reference server does.
+    async fn delete_nothing(
+        &self,
+        passage: &Passage<'_>,
+        raw: &[u8],
+        remote: &Remote,
+        accept: &str,
+    ) -> Result<Response<kube::client::Body>, Failure> {
+        let target = self.target(passage);
+        let body_type = passage.options_type(raw)?;
+        let options = body::delete_options_of_none(&target, raw, body_type, &passage.request.query)
+            .map_err(|error| refused(&target, &error))?;
+        let Some(options) = options else { return Err(passage.not_found()) };
+        let answer = self.send(passage, remote, accept, Some(options.into())).await?;
+        match answer.status() {
+            // The object that is there is another's, and was not deleted.
+            StatusCode::CONFLICT => Err(passage.not_found()),
+            _ => Ok(answer),
         }
     }
 

@@ -264,6 +264,9 @@ impl Controllers {
     async fn start(&self, stage: &Arc<Stage>, offer: &Offer, half: Half) -> Result<()> {
         let mut running = self.running.lock().await;
         let key = (offer.xrd.clone(), half == Half::Claim);
+        if !stage.reconciles {
+            return Ok(());
+        }
         if running.get(&key).is_some_and(|running| running.offer == *offer) {
             return Ok(());
         }

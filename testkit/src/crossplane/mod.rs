@@ -55,6 +55,19 @@ impl Crossplane {
     ///
     /// The cluster refused.
     pub async fn install(cluster: &Cluster) -> Result<Self> {
+        Self::start(cluster, true).await
+    }
+
+    /// The same of a Crossplane that offers APIs and does nothing to their objects: what a client wrote stays as it was written.
+    ///
+    /// # Errors
+    ///
+    /// As [`Crossplane::install`].
+    pub async fn install_idle(cluster: &Cluster) -> Result<Self> {
+        Self::start(cluster, false).await
+    }
+
+    async fn start(cluster: &Cluster, reconciles: bool) -> Result<Self> {
         let kubeconfig = cluster.kubeconfig_path();
         let log = File::create(cluster.folder().join("crossplane.log"))?;
         let (started, starting) = oneshot::channel::<Result<Arc<Stage>>>();
@@ -63,7 +76,7 @@ impl Crossplane {
         let thread = std::thread::Builder::new().name("crossplane".to_owned()).spawn(move || {
             runtime.block_on(async move {
                 let prepared = async {
-                    let stage = Arc::new(Stage::new(client_of(&kubeconfig).await?, log));
+                    let stage = Arc::new(Stage::new(client_of(&kubeconfig).await?, log, reconciles));
                     prepare(&stage).await?;
                     Ok(stage)
                 };

@@ -41,12 +41,15 @@ pub(super) struct Stage {
     // What was recorded about whom: name and count, as client-go's correlator keeps it.
     pub(super) events: tokio::sync::Mutex<HashMap<String, (String, i32)>>,
     log: Mutex<File>,
+    /// Whether claims and composites are reconciled; else their APIs are offered and their objects are left alone.
+    pub(super) reconciles: bool,
 }
 
 impl Stage {
-    pub(super) fn new(client: Client, log: File) -> Self {
+    pub(super) fn new(client: Client, log: File, reconciles: bool) -> Self {
         let (changed, _) = broadcast::channel(16);
-        Self { client, wishes: Mutex::default(), changed, events: tokio::sync::Mutex::default(), log: Mutex::new(log) }
+        let (wishes, log) = (Mutex::default(), Mutex::new(log));
+        Self { client, wishes, changed, events: tokio::sync::Mutex::default(), log, reconciles }
     }
 
     pub(super) fn wish(&self, namespace: &str, name: &str) -> Wish {

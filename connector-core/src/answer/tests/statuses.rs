@@ -99,3 +99,45 @@ fn no_status() {
         assert_eq!(status(&asked(None, None), other.as_bytes()), None, "{other}");
     }
 }
+
+/// Wire rule 7.15: a patch whose outcome is invalid is told with the whole object.
+#[test]
+fn objects_in_messages() {
+    let metadata = |name: &str, namespace: &str, labels: &str| {
+        format!(r#"{{"labels":{{"a":1{labels}}},"name":"{name}","namespace":"{namespace}"}}"#)
+    };
+    let message = |metadata: &str| {
+        let object = format!(r#"{{"metadata":{metadata},"spec":{{"text":"a \"b\""}}}}"#);
+        format!(" \"\" is invalid: patch: Invalid value: {object:?}: json: cannot unmarshal")
+    };
+    let stored = message(&metadata(&remote("my-bucket"), "claims", &format!(",{}", labels("test", "my-bucket"))));
+    assert_eq!(told(Some("test"), Some("my-bucket"), &stored), message(&metadata("my-bucket", "test", "")));
+    let foreign = message(&metadata("x", "claims", &format!(",{}", labels("other", "my-bucket"))));
+    let told = told(Some("test"), Some("my-bucket"), &foreign);
+    assert_eq!(told, r#" "" is invalid: patch: Invalid value: "{}": json: cannot unmarshal"#);
+}
+
+/// Wire rule 7.18: nobody conflicts about a member that they cannot see.
+#[test]
+fn conflicts_about_what_is_hidden() {
+    let cause = |field: &str| Cause {
+        reason: "FieldManagerConflict".into(),
+        message: r#"conflict with "m" using g/v1"#.into(),
+        field: field.into(),
+    };
+    let conflicts = |fields: &[&str]| {
+        let causes = fields.iter().map(|field| cause(field)).collect();
+        let raw = Status::failure(409, "Conflict", "hidden").about(Details { causes, ..Details::default() }).to_json();
+        status(&asked(Some("test"), Some("my-bucket")), &raw).unwrap()
+    };
+    let secret = ".spec.writeConnectionSecretToRef.name";
+    let hidden = ".metadata.annotations.mcp-connector.upbound.io/connection-secret-name";
+    let one = conflicts(&[hidden, secret]);
+    assert_eq!(one.message, format!("Apply failed with 1 conflict: conflict with \"m\" using g/v1: {secret}"));
+    assert_eq!(one.details.unwrap().causes, [cause(secret)]);
+    let two = conflicts(&[hidden, ".spec.a", secret]);
+    assert_eq!(
+        two.message,
+        format!("Apply failed with 2 conflicts: conflicts with \"m\" using g/v1:\n- {secret}\n- .spec.a")
+    );
+}

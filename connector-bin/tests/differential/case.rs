@@ -1,0 +1,223 @@
+//! A case: named requests, sent one after the other to both sides.
+
+use crate::exchange::{APPLY_PATCH, JSON, JSON_PATCH, MERGE_PATCH, Request};
+use crate::side::{Clients, Content, Normal, Side};
+use crate::tree;
+
+/// Requests that belong together, in two namespaces of their own.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) requests: Vec<Request>,
+}
+
+/// An API that both sides offer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kind {
+    /// What it is called in the names of cases.
+    pub(crate) label: &'static str,
+    pub(crate) group: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) plural: &'static str,
+    /// A valid `spec`.
+    pub(crate) spec: &'static str,
+    /// A string in `spec`, as a path of JSON pointers: its parent and its name.
+    pub(crate) text: (&'static str, &'static str),
+    /// A number in `spec`, the same.
+    pub(crate) number: (&'static str, &'static str),
+}
+
+/// The documented example.
+pub(crate) const CLAIM: Kind = Kind {
+    label: "claim",
+    group: "k8s.starter.org",
+    version: "v1alpha1",
+    kind: "KubernetesCluster",
+    plural: "kubernetesclusters",
+    spec: r#"{"id":"one","parameters":{"nodes":{"count":3,"size":"small"}}}"#,
+    text: ("/spec", "id"),
+    number: ("/spec/parameters/nodes", "count"),
+};
+
+/// A namespaced composite.
+pub(crate) const XR: Kind = Kind {
+    label: "xr",
+    group: "aws.platform.upbound.io",
+    version: "v1alpha1",
+    kind: "SQLInstance",
+    plural: "sqlinstances",
+    spec: r#"{"parameters":{"region":"r1","engine":"postgres","engineVersion":"13","storageGB":5,"passwordSecretRef":{"name":"s","key":"k"},"networkRef":{"id":"n"}}}"#,
+    text: ("/spec/parameters", "region"),
+    number: ("/spec/parameters", "storageGB"),
+};
+
+/// Of the suite's own XRD: two versions, a free part, lists and printer columns.
+pub(crate) const WIDGET: Kind = Kind {
+    label: "widget",
+    group: "differential.example.org",
+    version: "v1",
+    kind: "Widget",
+    plural: "widgets",
+    spec: r#"{"text":"one","number":1}"#,
+    text: ("/spec", "text"),
+    number: ("/spec", "number"),
+};
+
+impl Kind {
+    pub(crate) fn api_version(&self) -> String {
+        format!("{}/{}", self.group, self.version)
+    }
+
+    /// The path of the collection in the case's namespace.
+    pub(crate) fn all(&self) -> String {
+        self.all_in("$ns")
+    }
+
+    pub(crate) fn all_in(&self, namespace: &str) -> String {
+        format!("/apis/{}/{}/namespaces/{namespace}/{}", self.group, self.version, self.plural)
+    }
+
+    /// The path of the collection across namespaces.
+    pub(crate) fn everywhere(&self) -> String {
+        format!("/apis/{}/{}/{}", self.group, self.version, self.plural)
+    }
+
+    pub(crate) fn one(&self, name: &str) -> String {
+        format!("{}/{name}", self.all())
+    }
+
+    /// An object with this `metadata` (JSON).
+    pub(crate) fn with_metadata(&self, metadata: &str) -> String {
+        self.with(metadata, self.spec)
+    }
+
+    pub(crate) fn with(&self, metadata: &str, spec: &str) -> String {
+        let (api_version, kind) = (self.api_version(), self.kind);
+        format!(r#"{{"apiVersion":"{api_version}","kind":"{kind}","metadata":{metadata},"spec":{spec}}}"#)
+    }
+
+    pub(crate) fn named(&self, name: &str) -> String {
+        self.with_metadata(&format!(r#"{{"name":"{name}"}}"#))
+    }
+
+    pub(crate) fn create(&self, name: &str) -> Request {
+        self.post(self.named(name))
+    }
+
+    /// The same with labels (JSON).
+    pub(crate) fn create_labelled(&self, name: &str, labels: &str) -> Request {
+        self.post(self.with_metadata(&format!(r#"{{"name":"{name}","labels":{labels}}}"#)))
+    }
+
+    pub(crate) fn post(&self, body: impl ToString) -> Request {
+        self.post_with("", body)
+    }
+
+    /// `query` begins with `?`, or is empty.
+    pub(crate) fn post_with(&self, query: &str, body: impl ToString) -> Request {
+        Request::new("POST", format!("{}{query}", self.all())).body(JSON, body)
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Request {
+        Request::new("GET", self.one(name))
+    }
+
+    pub(crate) fn list(&self, query: &str) -> Request {
+        Request::new("GET", format!("{}{query}", self.all()))
+    }
+
+    pub(crate) fn put(&self, name: &str, body: impl ToString) -> Request {
+        Request::new("PUT", self.one(name)).body(JSON, body)
+    }
+
+    pub(crate) fn delete(&self, name: &str) -> Request {
+        Request::new("DELETE", self.one(name))
+    }
+
+    pub(crate) fn merge(&self, name: &str, body: impl ToString) -> Request {
+        Request::new("PATCH", self.one(name)).body(MERGE_PATCH, body)
+    }
+
+    pub(crate) fn json_patch(&self, name: &str, body: impl ToString) -> Request {
+        Request::new("PATCH", self.one(name)).body(JSON_PATCH, body)
+    }
+
+    /// `query` without `?`.
+    pub(crate) fn apply(&self, name: &str, query: &str, body: impl ToString) -> Request {
+        Request::new("PATCH", format!("{}?{query}", self.one(name))).body(APPLY_PATCH, body)
+    }
+}
+
+pub(crate) fn case(name: impl Into<String>, requests: impl Into<Vec<Request>>) -> Case {
+    Case { name: name.into(), requests: requests.into() }
+}
+
+/// Something that is not the same.
+pub(crate) struct Difference {
+    /// The case, and which of its requests.
+    pub(crate) place: String,
+    pub(crate) request: String,
+    pub(crate) told: Vec<String>,
+}
+
+/// Both sides, within one case.
+pub(crate) struct Both {
+    pub(crate) native: Side,
+    pub(crate) through: Side,
+}
+
+impl Both {
+    pub(crate) fn new(native: &Clients, through: &Clients, namespace: &str) -> Self {
+        Self { native: Side::new(native.clone(), namespace), through: Side::new(through.clone(), namespace) }
+    }
+
+    /// Sends one request to both, and says how the answers differ.
+    pub(crate) async fn ask(&mut self, place: String, request: &Request) -> Option<Difference> {
+        let asked = futures::future::join(self.native.ask(request), self.through.ask(request)).await;
+        let ((first, native), (second, through)) = asked;
+        let mut told = Vec::new();
+        let trace = traces(&second.body);
+        if !trace.is_empty() {
+            told.push(format!("the connector's answer betrays the control plane: {trace:?} in {}", second.body));
+        }
+        if native != through {
+            told.extend(differences(&native, &through));
+            if native.status != through.status || told.is_empty() {
+                told.push(format!("native  answered {} {:?} {}", first.status, first.headers, short(&first.body)));
+                told.push(format!("through answered {} {:?} {}", second.status, second.headers, short(&second.body)));
+            }
+        }
+        (!told.is_empty()).then(|| Difference { place, request: self.through.expand(&request.told()), told })
+    }
+}
+
+fn differences(native: &Normal, through: &Normal) -> Vec<String> {
+    let mut told = Vec::new();
+    if native.status != through.status {
+        told.push(format!("status: native {}, through {}", native.status, through.status));
+    }
+    if native.headers != through.headers {
+        told.push(format!("headers:\n      native  {:?}\n      through {:?}", native.headers, through.headers));
+    }
+    match (&native.body, &through.body) {
+        (Content::Json(native), Content::Json(through)) => told.extend(tree::differences(native, through)),
+        (native, through) if native != through => {
+            told.push(format!("body:\n      native  {native:?}\n      through {through:?}"));
+        }
+        _ => {}
+    }
+    if told.is_empty() && native.lines != through.lines {
+        told.push(format!("lines of the body: native {}, through {}", native.lines, through.lines));
+    }
+    told
+}
+
+/// What would betray the control plane in an answer.
+fn traces(body: &str) -> Vec<&'static str> {
+    let marks = ["mcp-connector.upbound.io", crate::world::CLAIM_NAMESPACE, "claim-", "nxr-"];
+    marks.into_iter().filter(|mark| body.contains(mark)).collect()
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(1500).collect()
+}

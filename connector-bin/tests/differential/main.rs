@@ -1,0 +1,120 @@
+//! The same as native: every request is sent to a cluster that holds the CRDs itself and to one that reaches them through the
+//! connector, and the answers are compared: status, headers, and bodies to the order of their members.
+//!
+//! | variable | what it does | default |
+//! |---|---|---|
+//! | `DIFFERENTIAL_CASES` | only the cases whose name contains this | all |
+//! | `DIFFERENTIAL_SEQUENCES` | how many random sequences | 30 |
+//! | `DIFFERENTIAL_SEED` | where randomness begins, so that a failure can be repeated | by the clock, and printed |
+
+mod case;
+mod cases;
+mod exchange;
+mod known;
+mod sequence;
+mod side;
+mod tree;
+mod world;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+
+use case::{Both, Case, Difference};
+use exchange::{JSON, Request};
+use world::World;
+
+/// A case that takes longer is worth a line.
+const SLOW: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn the_same_as_native() -> Result<()> {
+    let started = Instant::now();
+    let world = World::start().await?;
+    let filter = std::env::var("DIFFERENTIAL_CASES").unwrap_or_default();
+    let cases: Vec<Case> = cases::all().into_iter().filter(|case| case.name.contains(&filter)).collect();
+    let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
+    ensure!(names.len() == cases.len(), "two cases have the same name");
+    tell(&format!("{} cases; the clusters run after {:?}", cases.len(), started.elapsed()));
+
+    let (mut found, mut requests) = (Vec::new(), 0);
+    for (at, case) in cases.iter().enumerate() {
+        requests += case.requests.len();
+        let begun = Instant::now();
+        found.extend(run(&world, case, &format!("c{at}")).await?);
+        if begun.elapsed() > SLOW {
+            tell(&format!("{} took {:?}", case.name, begun.elapsed()));
+        }
+    }
+    tell(&format!("{requests} requests of cases after {:?}", started.elapsed()));
+    found.extend(sequence::run(&world, &filter).await?);
+    tell(&format!("done after {:?}", started.elapsed()));
+
+    judge(found, &filter)
+}
+
+/// Runs one case in namespaces of its own.
+async fn run(world: &World, case: &Case, namespace: &str) -> Result<Vec<Difference>> {
+    let mut both = Both::new(&world.native_clients, &world.app_clients, namespace);
+    make_namespaces(&mut both).await?;
+    let mut found = Vec::new();
+    for (at, request) in case.requests.iter().enumerate() {
+        found.extend(both.ask(format!("{} {at}", case.name), request).await);
+    }
+    clear(&mut both).await;
+    Ok(found)
+}
+
+async fn make_namespaces(both: &mut Both) -> Result<()> {
+    for name in ["$ns", "$other"] {
+        let body = format!(r#"{{"metadata":{{"name":"{name}"}}}}"#);
+        let request = Request::new("POST", "/api/v1/namespaces").body(JSON, body);
+        let (native, through) = futures::future::join(both.native.ask(&request), both.through.ask(&request)).await;
+        let made = (native.0.status, through.0.status);
+        ensure!(made == (201, 201), "cannot make the namespace {}: {made:?}", both.native.expand(name));
+    }
+    Ok(())
+}
+
+/// Leaves nothing for the next case to see.
+async fn clear(both: &mut Both) {
+    for kind in [case::CLAIM, case::XR, case::WIDGET] {
+        for namespace in ["$ns", "$other"] {
+            let request = Request::new("DELETE", kind.all_in(namespace));
+            futures::future::join(both.native.ask(&request), both.through.ask(&request)).await;
+        }
+    }
+}
+
+/// Fails for every difference that is not known, and for every known one that is gone.
+fn judge(found: Vec<Difference>, filter: &str) -> Result<()> {
+    let mut told = Vec::new();
+    let mut seen = BTreeSet::new();
+    for difference in &found {
+        match known::find(&difference.place) {
+            Some(known) => {
+                seen.insert(known.title);
+            }
+            None => told.push(format!(
+                "{}\n    {}\n    {}",
+                difference.place,
+                difference.request,
+                difference.told.join("\n    ")
+            )),
+        }
+    }
+    if filter.is_empty() {
+        let gone = known::KNOWN.iter().filter(|known| !seen.contains(known.title));
+        told.extend(gone.map(|known| format!("no longer a difference: {}", known.title)));
+    }
+    if told.is_empty() {
+        return Ok(());
+    }
+    bail!("{} differences:\n\n{}", told.len(), told.join("\n\n"))
+}
+
+#[expect(clippy::print_stderr, reason = "how long it takes and which seed it had is for people")]
+fn tell(text: &str) {
+    eprintln!("{text}");
+}

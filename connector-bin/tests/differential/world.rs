@@ -1,0 +1,94 @@
+//! The three clusters.
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use testkit::connector::{Connector, ConnectorOptions};
+use testkit::crossplane::Crossplane;
+use testkit::{Cluster, ClusterOptions, Kubectl, fixtures};
+
+use crate::side::Clients;
+
+/// A name that nothing else has, so that it betrays itself wherever it is seen.
+pub(crate) const CLAIM_NAMESPACE: &str = "differential-claims";
+
+/// One cluster that holds the CRDs itself, one that reaches them through the connector, and the control plane behind that.
+pub(crate) struct World {
+    pub(crate) native_clients: Clients,
+    pub(crate) app_clients: Clients,
+    // In the order in which they are to go.
+    _connector: Connector,
+    _native: Cluster,
+    _app: Cluster,
+    _crossplane: Crossplane,
+    _control_plane: Cluster,
+}
+
+impl World {
+    pub(crate) async fn start() -> Result<Self> {
+        let native = Cluster::start(ClusterOptions::named("native"));
+        let (native, clusters) = futures::future::try_join(native, Cluster::start_two()).await?;
+        let (app, control_plane) = clusters;
+        // Nobody acts on the objects, on neither side.
+        let crossplane = Crossplane::install_idle(&control_plane).await?;
+        let widgets = include_str!("widgets.yaml").to_owned();
+        let sets = ["01-eks-kubernetescluster", "05-aws-sqlinstance-v2-namespaced", "06-app-preserve-unknown-fields"];
+        let xrds: Result<Vec<String>> = sets.into_iter().map(fixtures::xrd).collect();
+        for xrd in xrds?.iter().chain([&widgets]) {
+            crossplane.offer(xrd).await?;
+        }
+        let apis = copy_apis(&control_plane.kubectl(), &native.kubectl()).await?;
+        let options = ConnectorOptions {
+            claim_namespace: CLAIM_NAMESPACE.to_owned(),
+            program: Some(env!("CARGO_BIN_EXE_connector").into()),
+            env: vec![("CONNECTOR_LOG".to_owned(), "info,connector_proxy=debug".to_owned())],
+            ..ConnectorOptions::default()
+        };
+        let connector = Connector::start(&app, &control_plane, options).await?;
+        for api in &apis {
+            native.wait_for_api(api).await?;
+            connector.wait_available(&app, api).await?;
+        }
+        for cluster in [&native, &app] {
+            cluster.kubectl().apply(include_str!("jane.yaml")).await?;
+        }
+        Ok(Self {
+            native_clients: clients(&native).await?,
+            app_clients: clients(&app).await?,
+            _connector: connector,
+            _native: native,
+            _app: app,
+            _crossplane: crossplane,
+            _control_plane: control_plane,
+        })
+    }
+}
+
+async fn clients(of: &Cluster) -> Result<Clients> {
+    let admin = of.plain_client_for("admin", &["system:masters"]).await?;
+    Ok(Clients { admin, jane: of.plain_client_for("jane", &["dev"]).await? })
+}
+
+/// Installs the CRDs of everything that is offered, and answers their groups and versions.
+async fn copy_apis(from: &Kubectl, to: &Kubectl) -> Result<Vec<String>> {
+    let crds: Value = serde_json::from_str(&from.ok(["get", "crds", "-o", "json"]).await?)?;
+    let mut apis = Vec::new();
+    for crd in crds["items"].as_array().context("no CRDs")? {
+        let spec = &crd["spec"];
+        let of_xrd = crd["metadata"]["ownerReferences"].is_array();
+        if !of_xrd || spec["scope"] != "Namespaced" {
+            continue;
+        }
+        let copy = json!({
+            "apiVersion": crd["apiVersion"],
+            "kind": crd["kind"],
+            "metadata": { "name": crd["metadata"]["name"] },
+            "spec": spec,
+        });
+        to.ok_with_stdin(["create", "-f", "-"], &copy.to_string()).await?;
+        for version in spec["versions"].as_array().context("a CRD without versions")? {
+            let (group, version) = (spec["group"].as_str(), version["name"].as_str());
+            apis.extend(group.zip(version).map(|(group, version)| format!("{group}/{version}")));
+        }
+    }
+    Ok(apis)
+}

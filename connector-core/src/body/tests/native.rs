@@ -1,0 +1,107 @@
+//! What the differential suite found to differ from a real kube-apiserver.
+
+use super::*;
+
+fn refused_create(body: &str) -> (u16, String) {
+    let scheme = scheme();
+    let target = target(&scheme, None);
+    let status = create(&target, body.as_bytes(), BodyType::Json, "bcdfg").unwrap_err().status(&target);
+    (status.code, status.message)
+}
+
+/// Wire rule 8.3.
+#[test]
+fn the_type_is_read_before_anything_else() {
+    let unrecognized = "the object provided is unrecognized (must be of type Foo): ";
+    let (code, message) = refused_create(r#"{"apiVersion":1,"kind":"X"}"#);
+    assert_eq!(code, 400);
+    assert_eq!(
+        message,
+        format!(
+            "{unrecognized}couldn't get version/kind; json parse error: json: cannot unmarshal number into Go struct field \
+             .apiVersion of type string ({{\"apiVersion\":1,\"kind\":\"X\"}})"
+        )
+    );
+    let (_, message) = refused_create(r#"{"apiVersion":"a/b/c","kind":"Foo"}"#);
+    assert!(message.starts_with(&format!("{unrecognized}unexpected GroupVersion string: a/b/c (")), "{message}");
+}
+
+/// Wire rule 8.3: the control plane refuses a wrong kind, and then says nothing of the name.
+#[test]
+fn a_wrong_kind_is_left_to_the_control_plane() {
+    let scheme = scheme();
+    let list = r#"{"apiVersion":"g/v1","kind":"FooList","items":[]}"#;
+    assert!(create(&target(&scheme, None), list.as_bytes(), BodyType::Json, "bcdfg").is_ok());
+}
+
+/// Wire rule 8.11.
+#[test]
+fn an_apply_without_a_type_is_no_object() {
+    let scheme = scheme();
+    let target = target(&scheme, Some("db"));
+    for body in ["", "null", "{}", "a: 1\na: 2\n"] {
+        let status = apply_patch(&target, None, body.as_bytes()).unwrap_err().status(&target);
+        assert_eq!((status.code, status.message.as_str()), (400, "invalid object type: /, Kind="), "{body}");
+    }
+}
+
+/// Wire rule 8.14.
+#[test]
+fn empty_delete_options() {
+    let (scheme, stored) = (scheme(), stored(&full()));
+    let target = target(&scheme, Some("db"));
+    let options = |body: &str| {
+        let options = delete_options(&target, Some(&live(&stored)), body.as_bytes(), BodyType::Json, &Query::default());
+        String::from_utf8(options.unwrap().body).unwrap()
+    };
+    assert_eq!(options("null"), r#"{"preconditions":{"uid":"u1"}}"#);
+    // No object has an empty UID, so this deletes nothing.
+    assert_eq!(options(r#"{"preconditions":{"uid":""}}"#), r#"{"preconditions":{"uid":""}}"#);
+}
+
+/// Wire rule 8.10.
+#[test]
+fn a_json_patch_of_nothing() {
+    let (scheme, stored) = (scheme(), stored(&full()));
+    let target = target(&scheme, Some("db"));
+    assert!(json_patch(&target, &live(&stored), b"null").is_ok());
+    assert_eq!(json_patch(&target, &live(&stored), b"[null]"), Err(BodyError::Inapplicable));
+}
+
+/// Wire rule 6.9.
+#[test]
+fn owner_references_are_shown_in_order() {
+    let stash = |json| super::super::owners::stash(json, "a");
+    let references = r#"[{"uid":"1", "name":"o","kind":"A","controller":true,"apiVersion":"v1"}]"#;
+    assert_eq!(
+        stash(references).unwrap().as_deref(),
+        Some(r#"[{"apiVersion":"v1","controller":true,"kind":"A","name":"o","uid":"1"}]"#)
+    );
+    let event = stash(r#"[{"apiVersion":"v1","kind":"Event","name":"o","uid":"1"}]"#).unwrap_err();
+    let BodyError::Invalid { causes, .. } = event else { panic!("{event:?}") };
+    assert_eq!(
+        causes[0].message,
+        r#"Invalid value: {"apiVersion":"v1","kind":"Event","name":"o","uid":"1"}: /v1, Kind=Event is disallowed from being an owner"#
+    );
+}
+
+/// Wire rules 8.2, 8.14: what is wrong with a body is told before the object is looked for.
+#[test]
+fn bodies_for_what_is_not_there() {
+    let scheme = scheme();
+    let target = target(&scheme, Some("db"));
+    let other = foo(json!({"name": "other"})).to_string();
+    let error = check_update(&target, other.as_bytes(), BodyType::Json).unwrap_err();
+    assert_eq!(error.to_string(), "the name of the object (other) does not match the name on the URL (db)");
+    let same = foo(json!({"name": "db"})).to_string();
+    assert_eq!(check_update(&target, same.as_bytes(), BodyType::Json), Ok(()));
+
+    let options = |body: &str, query: &str| {
+        delete_options_of_none(&target, body.as_bytes(), BodyType::Json, &Query::parse(query).unwrap())
+    };
+    assert_eq!(options("", ""), Ok(None));
+    let nobody = r#"{"preconditions":{"uid":"00000000-0000-0000-0000-000000000000"}}"#;
+    let told = options(r#"{"preconditions":{"uid":"u1"}}"#, "").unwrap().unwrap();
+    assert_eq!(String::from_utf8(told.body).unwrap(), nobody, "not even an object that the client names");
+    assert!(options("{", "").is_err());
+}
