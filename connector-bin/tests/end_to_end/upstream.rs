@@ -1,10 +1,15 @@
 //! The way to the control plane: what a kubeconfig may ask for, what goes up, and what ends when a client goes.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use testkit::connector::{Connector, ConnectorOptions};
 use testkit::crossplane::Crossplane;
 use testkit::{Cluster, ClusterOptions, eventually, fixtures};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::setup::{Corridor, EXAMPLE, EXAMPLE_API, claim, clusters, options};
 
@@ -87,6 +92,53 @@ async fn an_exec_plugin_and_a_tls_server_name() -> Result<()> {
     connector.wait_available(&app, EXAMPLE_API).await?;
     app.kubectl().apply(&claim("default", "db")).await?;
     Ok(())
+}
+
+/// Clusters behind a corporate proxy reach the control plane by CONNECT.
+#[tokio::test]
+async fn a_proxy_on_the_way() -> Result<()> {
+    let (app, control_plane, _crossplane) = clusters().await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let tunnels = Arc::new(AtomicU32::new(0));
+    let proxy = tokio::spawn(connect_proxy(listener, tunnels.clone()));
+
+    let mut config = fixtures::object(&std::fs::read_to_string(control_plane.kubeconfig_path())?)?;
+    config["clusters"][0]["cluster"]["proxy-url"] = format!("http://{address}").into();
+    let folder = tempfile::tempdir()?;
+    let kubeconfig = folder.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, config.to_string())?;
+    let options = ConnectorOptions { control_plane_kubeconfig: Some(kubeconfig), ..options() };
+    let connector = Connector::start(&app, &control_plane, options).await?;
+    connector.wait_available(&app, EXAMPLE_API).await?;
+    app.kubectl().apply(&claim("default", "db")).await?;
+    ensure!(tunnels.load(Ordering::Relaxed) > 0, "the proxy was passed by");
+    proxy.abort();
+    Ok(())
+}
+
+/// Opens a tunnel for each CONNECT, and counts them.
+async fn connect_proxy(listener: TcpListener, tunnels: Arc<AtomicU32>) -> Result<()> {
+    loop {
+        let (client, _) = listener.accept().await?;
+        let tunnels = tunnels.clone();
+        tokio::spawn(async move {
+            let mut client = BufStream::new(client);
+            let mut request = String::new();
+            while !request.ends_with("\r\n\r\n") {
+                if client.read_line(&mut request).await? == 0 {
+                    return Ok(());
+                }
+            }
+            let target = request.split(' ').nth(1).context("CONNECT names a target")?;
+            let mut server = TcpStream::connect(target).await?;
+            tunnels.fetch_add(1, Ordering::Relaxed);
+            client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
+            client.flush().await?;
+            tokio::io::copy_bidirectional(&mut client, &mut server).await?;
+            anyhow::Ok(())
+        });
+    }
 }
 
 /// The control plane's audit log can be joined with the app cluster's by the Audit-ID.
