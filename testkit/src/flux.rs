@@ -231,7 +231,10 @@ async fn pack(files: &[(&str, &str)]) -> Result<Vec<u8>> {
         std::fs::create_dir_all(path.parent().context("a file without a folder")?)?;
         std::fs::write(path, content)?;
     }
-    let output = Command::new("tar").arg("-C").arg(folder.path()).args(["-czf", "-", "."]).output().await;
+    // The same content is the same revision.
+    let tar =
+        ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "-cf", "-", "--use-compress-program=gzip -n", "."];
+    let output = Command::new("tar").arg("-C").arg(folder.path()).args(tar).output().await;
     let output = output.context("cannot run tar")?;
     if !output.status.success() {
         bail!("tar failed: {}", String::from_utf8_lossy(&output.stderr));

@@ -4,4 +4,5 @@
 mod flux;
 mod informers;
 #[path = "../end_to_end/setup.rs"]
+#[allow(dead_code, reason = "the end-to-end tests use the rest of it")]
 mod setup;
