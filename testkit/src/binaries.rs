@@ -3,6 +3,8 @@
 //! envtest's convention comes first: a folder that `KUBEBUILDER_ASSETS` names. Without it they are built from the Go module proxy,
 //! once for each version, into a cache folder outside the repository. That takes some minutes of two cores.
 
+mod others;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,6 +12,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::process::show;
+pub use others::{Flux, clients, flux};
 
 /// Which Kubernetes, and which etcd under it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,13 +97,11 @@ impl Binaries {
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let missing = || PROGRAMS.into_iter().filter(|program| !folder.join(program).is_file());
         if missing().next().is_some() {
-            let lock = File::options().create(true).append(true).open(folder.join(".lock"))?;
-            if lock.try_lock().is_err() {
-                show(&format!("waiting for another process that builds Kubernetes in {}", folder.display()));
-                lock.lock()?;
-            }
+            let _lock = lock(&folder)?;
             for program in missing() {
-                build(program, version, &folder)?;
+                build(program, version, &folder).context(
+                    "without Go, set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver, kube-controller-manager and kubectl",
+                )?;
             }
         }
         Ok(Self { folder })
@@ -125,6 +126,16 @@ fn cache() -> Result<PathBuf> {
     Ok(base.join("control-plane-connector"))
 }
 
+/// Waits until nobody else builds in `folder`.
+fn lock(folder: &Path) -> Result<File> {
+    let lock = File::options().create(true).append(true).open(folder.join(".lock"))?;
+    if lock.try_lock().is_err() {
+        show(&format!("waiting for another process that builds in {}", folder.display()));
+        lock.lock()?;
+    }
+    Ok(lock)
+}
+
 fn build(program: &str, version: &Version, folder: &Path) -> Result<()> {
     let pinned = Path::new(env!("CARGO_MANIFEST_DIR")).join("go");
     let (module, package, flags) = if program == "etcd" {
@@ -140,10 +151,15 @@ fn build(program: &str, version: &Version, folder: &Path) -> Result<()> {
         );
         (module, format!("k8s.io/kubernetes/cmd/{program}"), flags)
     };
+    build_package(program, &module, &package, &flags, folder)
+}
+
+/// Builds a main package of `module` into `folder`, where it is either whole or not at all.
+fn build_package(program: &str, module: &Path, package: &str, flags: &str, folder: &Path) -> Result<()> {
     show(&format!("building {program} in {} (minutes; once for each version)", folder.display()));
     let unfinished = folder.join(format!(".{program}.unfinished"));
     let unfinished_name = unfinished.to_str().context("the cache folder's name is not UTF-8")?;
-    go(&module, &["build", "-trimpath", "-buildvcs=false", "-ldflags", &flags, "-o", unfinished_name, &package])?;
+    go(module, &["build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", unfinished_name, package])?;
     std::fs::rename(&unfinished, folder.join(program))?;
     show(&format!("{program} is built"));
     Ok(())
@@ -186,8 +202,7 @@ fn module_text(go_mod: &str, version: &str, minor: &str, patch: &str) -> String 
 
 /// Runs Go in `module`, kindly to whatever else runs, and answers its stdout.
 fn go(module: &Path, args: &[&str]) -> Result<String> {
-    const HINT: &str = "install Go 1.26 or newer (https://go.dev/dl), or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver, \
-                        kube-controller-manager and kubectl";
+    const HINT: &str = "install Go 1.26 or newer (https://go.dev/dl)";
     let output = Command::new("nice")
         .args(["-n", "5", "go"])
         .args(args)
@@ -200,8 +215,8 @@ fn go(module: &Path, args: &[&str]) -> Result<String> {
     let errors = String::from_utf8_lossy(&output.stderr);
     match output.status.code() {
         Some(0) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        Some(127) => bail!("there is no Go to build Kubernetes with: {HINT}"),
-        _ if errors.contains("requires go >=") => bail!("Go is too old to build Kubernetes: {HINT}\n{errors}"),
+        Some(127) => bail!("there is no Go to build with: {HINT}"),
+        _ if errors.contains("requires go >=") => bail!("Go is too old: {HINT}\n{errors}"),
         _ => bail!("go {} failed ({}): {errors}", args.join(" "), output.status),
     }
 }

@@ -9,21 +9,27 @@
 //! | [`crossplane`] | what a real Crossplane does to XRDs, claims and composites, as it was recorded |
 //! | [`fixtures`] | real XRDs and claims, and the recording |
 //! | [`connector`] | the `connector` process between two clusters |
+//! | [`clients`] | client-go's informers and a controller-runtime manager |
+//! | [`flux`] | Flux's real kustomize-controller, and the source's part |
 //!
 //! Whatever is started here ends with the value that started it, and with the test process if that is killed.
 
 pub mod binaries;
+pub mod clients;
 pub mod cluster;
 pub mod connector;
 pub mod crossplane;
 mod eventually;
 pub mod fixtures;
+pub mod flux;
 pub mod kubectl;
 mod pki;
 mod process;
 
+pub use clients::Clients;
 pub use cluster::{Cluster, ClusterOptions};
 pub use connector::{Connector, ConnectorOptions};
 pub use crossplane::Crossplane;
 pub use eventually::{DEADLINE, eventually, eventually_within};
+pub use flux::Flux;
 pub use kubectl::Kubectl;

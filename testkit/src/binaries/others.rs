@@ -1,0 +1,89 @@
+//! Programs of clients: our own around client-go, and Flux's.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+use super::{build_package, cache, go, lock};
+
+/// The kustomize-controller that `go/flux/go.mod` pins.
+const FLUX: &str = "v1.9.5";
+
+/// Flux's kustomize-controller.
+#[derive(Clone, Debug)]
+pub struct Flux {
+    /// The program.
+    pub kustomize_controller: PathBuf,
+    /// The manifest of its own CRD.
+    pub crd: PathBuf,
+}
+
+/// Flux's kustomize-controller from the cache, built first where it is missing. Blocks while it builds.
+///
+/// # Errors
+///
+/// The environment's: no Go, or too old a Go; no module proxy.
+pub fn flux() -> Result<Flux> {
+    const MODULE: &str = "github.com/fluxcd/kustomize-controller";
+    let folder = folder(&format!("flux-{FLUX}"))?;
+    let built =
+        Flux { kustomize_controller: folder.join("kustomize-controller"), crd: folder.join("kustomizations.yaml") };
+    let _lock = lock(&folder)?;
+    if !built.crd.is_file() {
+        go(&module("flux"), &["mod", "download", MODULE])?;
+        let source = go(&module("flux"), &["list", "-m", "-f", "{{.Dir}}", MODULE])?;
+        let crd = Path::new(source.trim()).join("config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml");
+        // Read and written, since a copy would be read-only as a module's files are.
+        let crd = std::fs::read(&crd).with_context(|| format!("cannot read {}", crd.display()))?;
+        std::fs::write(&built.crd, crd)?;
+    }
+    if !built.kustomize_controller.is_file() {
+        build_package("kustomize-controller", &module("flux"), MODULE, "-s -w", &folder)?;
+    }
+    Ok(built)
+}
+
+/// Our program around client-go and controller-runtime from the cache, built first where this version of it is missing. Blocks
+/// while it builds.
+///
+/// # Errors
+///
+/// As [`flux`].
+pub fn clients() -> Result<PathBuf> {
+    let module = module("clients");
+    let mut hash = Sha256::new();
+    for file in ["go.mod", "go.sum", "main.go"] {
+        hash.update(std::fs::read(module.join(file)).with_context(|| format!("cannot read {file} of the clients"))?);
+    }
+    let hash = hash.finalize().iter().take(6).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    let folder = folder(&format!("clients-{hash}"))?;
+    let program = folder.join("clients");
+    let _lock = lock(&folder)?;
+    if !program.is_file() {
+        build_package("clients", &module, ".", "-s -w", &folder)?;
+    }
+    Ok(program)
+}
+
+fn module(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("go").join(name)
+}
+
+/// A folder of the cache.
+fn folder(name: &str) -> Result<PathBuf> {
+    let folder = cache()?.join(name);
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pinned_flux_is_the_version_named_here() {
+        let go_mod = std::fs::read_to_string(module("flux").join("go.mod")).expect("a go.mod");
+        assert!(go_mod.contains(&format!("require github.com/fluxcd/kustomize-controller {FLUX}\n")));
+    }
+}
