@@ -13,7 +13,7 @@ use kube::{Client, Config};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::binaries::Binaries;
+use crate::binaries::{Binaries, Version};
 use crate::eventually::{DEADLINE, eventually_within};
 use crate::kubectl::Kubectl;
 use crate::pki::Authority;
@@ -82,14 +82,25 @@ impl Cluster {
         Self::start_named(options).await.with_context(|| format!("cannot start {name}"))
     }
 
-    /// Starts an app cluster and a control plane beside each other.
+    /// Starts an app cluster and a control plane beside each other, of the versions that `TESTKIT_APP_VERSION` and
+    /// `TESTKIT_CONTROL_PLANE_VERSION` name (as `v1.33.13`); by default both are of the pinned one.
     ///
     /// # Errors
     ///
     /// As [`Cluster::start`].
     pub async fn start_two() -> Result<(Self, Self)> {
-        let app = Self::start(ClusterOptions::named("app-cluster"));
-        let control_plane = Self::start(ClusterOptions::named("control-plane"));
+        let start = |name: &'static str, version: &'static str| async move {
+            let binaries = match std::env::var(version) {
+                Ok(version) if !version.is_empty() => {
+                    let version = Version::kubernetes(&version)?;
+                    Some(tokio::task::spawn_blocking(move || Binaries::of_version(&version)).await??)
+                }
+                _ => None,
+            };
+            Self::start(ClusterOptions { binaries, ..ClusterOptions::named(name) }).await
+        };
+        let app = start("app-cluster", "TESTKIT_APP_VERSION");
+        let control_plane = start("control-plane", "TESTKIT_CONTROL_PLANE_VERSION");
         futures::future::try_join(app, control_plane).await
     }
 
