@@ -194,6 +194,13 @@ impl Side {
                                     .map(|key| of.text(&[key]).to_owned())
                             });
                         }
+                        ("causes", Tree::Array(causes)) => {
+                            causes.iter_mut().for_each(|cause| self.normalize(cause));
+                            // Conflicts with several managers come in the order of a Go map.
+                            if causes.iter().all(|cause| cause.text(&["reason"]) == "FieldManagerConflict") {
+                                causes.sort_by_key(Tree::to_string);
+                            }
+                        }
                         ("items", Tree::Array(items)) => {
                             items.sort_by_key(|item| {
                                 ["namespace", "name"].map(|key| item.text(&["metadata", key]).to_owned())
@@ -264,10 +271,21 @@ fn forget_maps(manager: &mut Tree) -> bool {
 /// Events about different objects have no order between the two sides; bookmarks that end nothing come when they like.
 fn sort_events(events: &mut Vec<Tree>) {
     events.retain(|event| !event.is_bookmark() || event.to_string().contains("initial-events-end"));
-    let Some(mark) = events.iter().position(Tree::is_bookmark) else { return events.sort_by_key(subject) };
+    // Whichever is first tells the columns.
+    let columns = events.first_mut().and_then(columns).map(std::mem::take);
+    let mark = events.iter().position(Tree::is_bookmark).unwrap_or(events.len());
     let (initial, later) = events.split_at_mut(mark);
     initial.sort_by_key(subject);
-    later[1..].sort_by_key(subject);
+    if let Some((_, later)) = later.split_first_mut() {
+        later.sort_by_key(subject);
+    }
+    if let (Some(told), Some(place)) = (columns, events.first_mut().and_then(self::columns)) {
+        *place = told;
+    }
+}
+
+fn columns(event: &mut Tree) -> Option<&mut Tree> {
+    event.get_mut("object")?.get_mut("columnDefinitions")
 }
 
 fn subject(event: &Tree) -> (String, String) {
