@@ -57,7 +57,10 @@ impl Namespaces {
 
     /// Whether an object may be created or changed in `namespace`; `Err` is the answer that a local API would give.
     pub(crate) async fn admit(&self, namespace: &str, creates: Option<Named<'_>>) -> Result<(), Status> {
-        let terminating = match self.known(namespace) {
+        // The reference server looks again before it creates where a deletion was just asked for, of which the watch may not
+        // know yet.
+        let certain = |terminating: &bool| *terminating || creates.is_none();
+        let terminating = match self.known(namespace).filter(certain) {
             Some(terminating) => terminating,
             // Perhaps made a moment ago, or the watch is behind: the API decides.
             None => match self.api.get_metadata_opt(namespace).await {

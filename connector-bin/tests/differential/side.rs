@@ -194,6 +194,13 @@ impl Side {
                                     .map(|key| of.text(&[key]).to_owned())
                             });
                         }
+                        ("causes", Tree::Array(causes)) => {
+                            causes.iter_mut().for_each(|cause| self.normalize(cause));
+                            // Conflicts with several managers come in the order of a Go map.
+                            if causes.iter().all(|cause| cause.text(&["reason"]) == "FieldManagerConflict") {
+                                causes.sort_by_key(Tree::to_string);
+                            }
+                        }
                         ("items", Tree::Array(items)) => {
                             items.sort_by_key(|item| {
                                 ["namespace", "name"].map(|key| item.text(&["metadata", key]).to_owned())
@@ -206,6 +213,7 @@ impl Side {
                                 (namespace, row.items("cells").first().map(Tree::to_string))
                             });
                             rows.iter_mut().for_each(|row| self.normalize(row));
+                            rows.iter_mut().filter_map(|row| row.get_mut("cells")).for_each(forget_ages);
                         }
                         (_, value) => self.normalize(value),
                     }
@@ -230,7 +238,11 @@ impl Side {
         for before in ["resourceVersion\":\"", "resourceVersion\\\":\\\"", "resourceVersion: \"", "in record ("] {
             text = without_numbers(&text, before);
         }
-        without_times(&text)
+        without_shape(
+            &without_shape(&text, "0000-00-00T00:00:00Z", "<time>"),
+            "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx",
+            "<uid>",
+        )
     }
 }
 
@@ -261,13 +273,35 @@ fn forget_maps(manager: &mut Tree) -> bool {
     empty(fields)
 }
 
+/// Takes out cells such as `3s`.
+fn forget_ages(cells: &mut Tree) {
+    let Tree::Array(cells) = cells else { return };
+    for cell in cells {
+        let seconds = cell.text(&[]).strip_suffix('s').is_some_and(|number| number.parse::<u32>().is_ok());
+        if seconds {
+            *cell = Tree::Text("<age>".to_owned());
+        }
+    }
+}
+
 /// Events about different objects have no order between the two sides; bookmarks that end nothing come when they like.
 fn sort_events(events: &mut Vec<Tree>) {
     events.retain(|event| !event.is_bookmark() || event.to_string().contains("initial-events-end"));
-    let Some(mark) = events.iter().position(Tree::is_bookmark) else { return events.sort_by_key(subject) };
+    // Whichever is first tells the columns.
+    let columns = events.first_mut().and_then(columns).map(std::mem::take);
+    let mark = events.iter().position(Tree::is_bookmark).unwrap_or(events.len());
     let (initial, later) = events.split_at_mut(mark);
     initial.sort_by_key(subject);
-    later[1..].sort_by_key(subject);
+    if let Some((_, later)) = later.split_first_mut() {
+        later.sort_by_key(subject);
+    }
+    if let (Some(told), Some(place)) = (columns, events.first_mut().and_then(self::columns)) {
+        *place = told;
+    }
+}
+
+fn columns(event: &mut Tree) -> Option<&mut Tree> {
+    event.get_mut("object")?.get_mut("columnDefinitions")
 }
 
 fn subject(event: &Tree) -> (String, String) {
@@ -314,25 +348,24 @@ fn without_numbers(text: &str, before: &str) -> String {
     out + rest
 }
 
-/// The text with `<time>` for every `2026-01-02T03:04:05Z`.
-fn without_times(text: &str) -> String {
-    const SHAPE: &[u8] = b"0000-00-00T00:00:00Z";
+/// The text with `name` for everything of a shape, where `0` is any digit and `x` any hexadecimal one.
+fn without_shape(text: &str, shape: &str, name: &str) -> String {
     let bytes = text.as_bytes();
-    let is_time = |at: usize| {
-        let found = bytes.get(at..at + SHAPE.len());
-        found.is_some_and(|found| {
-            found
-                .iter()
-                .zip(SHAPE)
-                .all(|(byte, shape)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == shape })
-        })
+    let fits = |byte: u8, shape: u8| match shape {
+        b'0' => byte.is_ascii_digit(),
+        b'x' => byte.is_ascii_hexdigit(),
+        shape => byte == shape,
+    };
+    let found = |at: usize| {
+        let found = bytes.get(at..at + shape.len());
+        found.is_some_and(|found| found.iter().zip(shape.bytes()).all(|(byte, shape)| fits(*byte, shape)))
     };
     let (mut out, mut from, mut at) = (String::new(), 0, 0);
     while at < bytes.len() {
-        if is_time(at) {
+        if found(at) {
             out.push_str(&text[from..at]);
-            out.push_str("<time>");
-            at += SHAPE.len();
+            out.push_str(name);
+            at += shape.len();
             from = at;
         } else {
             at += 1;
@@ -344,7 +377,7 @@ fn without_times(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{without_suffixes, without_times};
+    use super::{without_shape, without_suffixes};
 
     #[test]
     fn suffixes_are_taken_out() {
@@ -353,6 +386,7 @@ mod tests {
 
     #[test]
     fn times_are_taken_out() {
-        assert_eq!(without_times("é at 2026-01-02T03:04:05Z, 2026-01-02T"), "é at <time>, 2026-01-02T");
+        let text = "é at 2026-01-02T03:04:05Z, 2026-01-02T";
+        assert_eq!(without_shape(text, "0000-00-00T00:00:00Z", "<time>"), "é at <time>, 2026-01-02T");
     }
 }

@@ -14,6 +14,12 @@ pub(crate) enum Tree {
     Plain(String),
 }
 
+impl Default for Tree {
+    fn default() -> Self {
+        Self::Plain("null".to_owned())
+    }
+}
+
 impl Tree {
     /// Reads one JSON text; `None` where it is none, or so deep that walking through it would take too much stack.
     pub(crate) fn parse(text: &str) -> Option<Self> {

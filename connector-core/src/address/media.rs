@@ -93,6 +93,16 @@ impl Negotiated {
         clauses.iter().find_map(Clause::serve).ok_or(MediaError::NotAcceptable)
     }
 
+    /// Whether a client takes a failure in any form: one that takes nothing but a form of objects, such as a Table, does not.
+    pub fn takes_failures(accept: &str) -> bool {
+        let clauses = accept.split(',').filter_map(Clause::parse).take(CLAUSES_MAX);
+        let plain = |clause: Clause<'_>| {
+            let served = matches!((clause.media, clause.sub), ("*", "*") | ("application", "*" | "json" | "yaml"));
+            served && !clause.parameters.iter().any(|(key, _)| matches!(*key, "as" | "g" | "v"))
+        };
+        accept.is_empty() || clauses.into_iter().any(plain)
+    }
+
     /// The `Accept` for the control plane: exactly the one clause that is needed, JSON only.
     pub fn upstream_accept(&self) -> String {
         match &self.kind {

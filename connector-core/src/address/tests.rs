@@ -367,6 +367,10 @@ fn accept_is_negotiated_as_the_reference_does() {
     }
     let upstream = Negotiated::parse(Some(metadata)).unwrap().upstream_accept();
     assert_eq!(upstream, "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1");
+    assert!(
+        Negotiated::takes_failures("") && Negotiated::takes_failures("text/html, application/json;as=Table;q=0.5, */*")
+    );
+    assert!(!Negotiated::takes_failures("application/json;as=Table;g=meta.k8s.io;v=v1, text/html"));
     let status = MediaError::NotAcceptable.status();
     assert_eq!(
         (status.code, status.message.as_str()),

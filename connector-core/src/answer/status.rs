@@ -54,6 +54,20 @@ pub fn status(asked: &Asked, raw: &[u8]) -> Option<Status> {
 /// A patch whose outcome is invalid is told with the outcome: the whole object, quoted. Puts the object that the client sees in
 /// its place, or none where it cannot be read.
 fn localize_objects(asked: &Asked, text: &mut String) {
+    localize_quoted_objects(asked, text);
+    // One without a kind is told once more as it is.
+    const PLAIN: &str = "'{";
+    let Some(start) = text.find(PLAIN).map(|found| found + 1) else { return };
+    let mut plain = serde_json::Deserializer::from_str(&text[start..]).into_iter::<&serde_json::value::RawValue>();
+    let Some(Ok(object)) = plain.next() else { return };
+    let object = object.get();
+    if object.contains(RESERVED_PREFIX) {
+        let local = local_object(asked, object).unwrap_or_else(|| "{}".to_owned());
+        text.replace_range(start..start + object.len(), &local);
+    }
+}
+
+fn localize_quoted_objects(asked: &Asked, text: &mut String) {
     const QUOTED: &str = "\"{";
     let mut at = 0;
     while let Some(start) = text.get(at..).and_then(|rest| rest.find(QUOTED)).map(|found| at + found) {

@@ -1,7 +1,7 @@
 //! Delete options: tied to the object that was checked (wire rules 8.7, 8.14).
 
 use super::error::BodyError;
-use super::members::{Members, quote, type_of};
+use super::members::{Members, quote, type_of, unquote};
 use super::object::{text, type_meta_fault};
 use super::{Live, Target, Translated};
 use crate::address::{BodyType, Query};
@@ -64,6 +64,10 @@ fn options(
         let place = "Go struct field DeleteOptions.preconditions of type v1.Preconditions";
         let wrong = |_| BodyError::DeleteOptions(format!("json: cannot unmarshal {} into {place}", type_of(&given)));
         let mut preconditions = Members::parse(&given).map_err(wrong)?;
+        if let Some(other) = preconditions.get_some("uid").filter(|uid| unquote(uid).is_none()) {
+            let place = "Go struct field Preconditions.preconditions.uid of type types.UID";
+            return Err(BodyError::DeleteOptions(format!("json: cannot unmarshal {} into {place}", type_of(other))));
+        }
         // An empty UID is one that no object has.
         if always || preconditions.get_some("uid").is_none() {
             preconditions.set("uid", quote(uid));

@@ -135,8 +135,29 @@ pub(super) fn type_of(json: &str) -> &'static str {
 pub(super) fn decoding_fault(json: &str, error: &serde_json::Error, go_type: &str) -> String {
     match serde_json::from_str::<&RawValue>(json) {
         Ok(other) => format!("json: cannot unmarshal {} into Go value of type {go_type}", type_of(other.get())),
-        Err(_) if error.is_eof() => "unexpected end of JSON input".to_owned(),
-        Err(_) => error.to_string(),
+        Err(fault) if fault.is_eof() || error.is_eof() => "unexpected end of JSON input".to_owned(),
+        Err(fault) => syntax_fault(json, &fault),
+    }
+}
+
+/// A syntax error in the words of Go's decoder (`encoding/json`), where those are known.
+fn syntax_fault(json: &str, fault: &serde_json::Error) -> String {
+    const PLACES: [(&str, &str); 6] = [
+        ("trailing characters", "after top-level value"),
+        ("key must be a string", "looking for beginning of object key string"),
+        ("expected value", "looking for beginning of value"),
+        ("expected `,` or `}`", "after object key:value pair"),
+        ("expected `,` or `]`", "after array element"),
+        ("expected `:`", "after object key"),
+    ];
+    let told = fault.to_string();
+    let place = PLACES.iter().find(|(ours, _)| told.starts_with(ours)).map(|(_, go)| go);
+    let line = json.split_inclusive('\n').nth(fault.line().saturating_sub(1)).unwrap_or_default();
+    let found = line.as_bytes().get(fault.column().saturating_sub(1)).filter(|byte| byte.is_ascii_graphic());
+    match (place, found) {
+        (Some(place), Some(b'\'')) => format!(r"invalid character '\'' {place}"),
+        (Some(place), Some(found)) => format!("invalid character '{}' {place}", char::from(*found)),
+        _ => told,
     }
 }
 
@@ -165,6 +186,22 @@ mod tests {
     fn quotes_for_json_and_yaml() {
         assert_eq!(quote("a\"\u{7f}\u{feff}é"), "\"a\\\"\\u007f\\ufeffé\"");
         assert_eq!(unquote(&quote("\u{85}\n\u{10ffff}")).as_deref(), Some("\u{85}\n\u{10ffff}"));
+    }
+
+    #[test]
+    fn syntax_errors_read_like_gos() {
+        for (json, told) in [
+            ("{} {}", "invalid character '{' after top-level value"),
+            ("{'a':1}", r"invalid character '\'' looking for beginning of object key string"),
+            ("{\"a\":x}", "invalid character 'x' looking for beginning of value"),
+            ("{\n\"a\" 1}", "invalid character '1' after object key"),
+            ("{\"a\":1 \"b\"}", "invalid character '\"' after object key:value pair"),
+            ("[1 2]", "invalid character '2' after array element"),
+            ("{", "unexpected end of JSON input"),
+        ] {
+            let error = serde_json::from_str::<Members<'_>>(json).unwrap_err();
+            assert_eq!(decoding_fault(json, &error, "x"), told);
+        }
     }
 
     #[test]

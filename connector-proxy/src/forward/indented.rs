@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use connector_core::address::{Negotiated, Query, is_pretty};
 use connector_core::answer::Indenter;
-use http::{HeaderName, Request, Response, StatusCode, header};
+use http::{HeaderName, Request, Response, header};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 
@@ -18,6 +18,8 @@ pub(super) struct Wish {
     asked: bool,
     /// The path is one of the API, whose answers are ever indented.
     api: bool,
+    /// A failure cannot be told in any form that the client takes, so it is told to people (wire rule 7.23).
+    failures: bool,
 }
 
 impl Wish {
@@ -27,16 +29,18 @@ impl Wish {
         let by_accept = || Negotiated::parse(header(header::ACCEPT)).is_ok_and(|negotiated| negotiated.pretty);
         Self {
             asked: is_pretty(&query, header(header::USER_AGENT).unwrap_or_default()) || by_accept(),
+            failures: !Negotiated::takes_failures(header(header::ACCEPT).unwrap_or_default()),
             api: request.uri().path().starts_with("/apis/"),
         }
     }
 
-    /// The answer as it is wished. What cannot be served is told to people, whoever asked (wire rule 7.23).
+    /// The answer as it is wished.
     pub(super) fn fulfil(&self, answer: Response<AnswerBody>, watch: bool) -> Response<AnswerBody> {
         let status = answer.status();
         let is_json = answer.headers().get(header::CONTENT_TYPE).is_some_and(|media| media == "application/json");
         let streams = watch && status.is_success();
-        let indents = (self.api && self.asked && !streams) || status == StatusCode::NOT_ACCEPTABLE;
+        let failed = status.is_client_error() || status.is_server_error();
+        let indents = self.api && ((self.asked && !streams) || (self.failures && failed));
         if !indents || !is_json {
             return answer;
         }

@@ -128,7 +128,6 @@ pub(crate) fn cases(of: Kind) -> Vec<Case> {
                 many("dryRun=All"),
                 many("fieldSelector=metadata.name=b"),
                 many("labelSelector=l=1"),
-                many("limit=1"),
                 many(""),
                 of.list(""),
                 Request::new("GET", of.all_in("$other")),

@@ -112,6 +112,9 @@ fn objects_in_messages() {
     };
     let stored = message(&metadata(&remote("my-bucket"), "claims", &format!(",{}", labels("test", "my-bucket"))));
     assert_eq!(told(Some("test"), Some("my-bucket"), &stored), message(&metadata("my-bucket", "test", "")));
+    let plain = |metadata: &str| format!(r#"Object 'Kind' is missing in '{{"metadata":{metadata}}}'"#);
+    let stored = plain(&metadata(&remote("my-bucket"), "claims", &format!(",{}", labels("test", "my-bucket"))));
+    assert_eq!(told(Some("test"), Some("my-bucket"), &stored), plain(&metadata("my-bucket", "test", "")));
     let foreign = message(&metadata("x", "claims", &format!(",{}", labels("other", "my-bucket"))));
     let told = told(Some("test"), Some("my-bucket"), &foreign);
     assert_eq!(told, r#" "" is invalid: patch: Invalid value: "{}": json: cannot unmarshal"#);
