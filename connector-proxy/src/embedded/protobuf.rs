@@ -35,38 +35,15 @@ use Holds::{Bool, Bytes, BytesMap, Ignored, Message, Messages, Number, Text, Tex
 /// The fields of a message, by the numbers of `k8s.io/api/…/generated.proto`.
 fn message(name: &str) -> Option<&'static [Field]> {
     Some(match name {
-        "Namespace" => &[
-            (1, "metadata", Message("ObjectMeta")),
-            (2, "spec", Message("NamespaceSpec")),
-            (3, "status", Message("NamespaceStatus")),
-        ],
+        "Namespace" => &[(1, "metadata", Message("ObjectMeta")), (2, "spec", Message("NamespaceSpec")), (3, "status", Message("NamespaceStatus"))],
         "NamespaceSpec" => &[(1, "finalizers", Texts)],
         "NamespaceStatus" => &[(1, "phase", Text)],
-        "ConfigMap" => &[
-            (1, "metadata", Message("ObjectMeta")),
-            (2, "data", TextMap),
-            (3, "binaryData", BytesMap),
-            (4, "immutable", Bool),
-        ],
-        "Secret" => &[
-            (1, "metadata", Message("ObjectMeta")),
-            (2, "data", BytesMap),
-            (3, "type", Text),
-            (4, "stringData", TextMap),
-            (5, "immutable", Bool),
-        ],
+        "ConfigMap" => &[(1, "metadata", Message("ObjectMeta")), (2, "data", TextMap), (3, "binaryData", BytesMap), (4, "immutable", Bool)],
+        "Secret" => &[(1, "metadata", Message("ObjectMeta")), (2, "data", BytesMap), (3, "type", Text), (4, "stringData", TextMap), (5, "immutable", Bool)],
         "ServiceAccount" => &[(1, "metadata", Message("ObjectMeta")), (4, "automountServiceAccountToken", Bool)],
         "Lease" => &[(1, "metadata", Message("ObjectMeta")), (2, "spec", Message("LeaseSpec"))],
-        "LeaseSpec" => &[
-            (1, "holderIdentity", Text),
-            (2, "leaseDurationSeconds", Number),
-            (3, "acquireTime", Time),
-            (4, "renewTime", Time),
-            (5, "leaseTransitions", Number),
-        ],
-        "SubjectAccessReview" | "SelfSubjectAccessReview" => {
-            &[(1, "metadata", Message("ObjectMeta")), (2, "spec", Message("ReviewSpec"))]
-        }
+        "LeaseSpec" => &[(1, "holderIdentity", Text), (2, "leaseDurationSeconds", Number), (3, "acquireTime", Time), (4, "renewTime", Time), (5, "leaseTransitions", Number)],
+        "SubjectAccessReview" | "SelfSubjectAccessReview" => &[(1, "metadata", Message("ObjectMeta")), (2, "spec", Message("ReviewSpec"))],
         // The first two fields are the same in both kinds of review.
         "ReviewSpec" => &[
             (1, "resourceAttributes", Message("ResourceAttributes")),
@@ -75,23 +52,9 @@ fn message(name: &str) -> Option<&'static [Field]> {
             (4, "groups", Texts),
             (6, "uid", Text),
         ],
-        "ResourceAttributes" => &[
-            (1, "namespace", Text),
-            (2, "verb", Text),
-            (3, "group", Text),
-            (4, "version", Text),
-            (5, "resource", Text),
-            (6, "subresource", Text),
-            (7, "name", Text),
-        ],
+        "ResourceAttributes" => &[(1, "namespace", Text), (2, "verb", Text), (3, "group", Text), (4, "version", Text), (5, "resource", Text), (6, "subresource", Text), (7, "name", Text)],
         "NonResourceAttributes" => &[(1, "path", Text), (2, "verb", Text)],
-        "DeleteOptions" => &[
-            (1, "gracePeriodSeconds", Number),
-            (2, "preconditions", Message("Preconditions")),
-            (3, "orphanDependents", Bool),
-            (4, "propagationPolicy", Text),
-            (5, "dryRun", Texts),
-        ],
+        "DeleteOptions" => &[(1, "gracePeriodSeconds", Number), (2, "preconditions", Message("Preconditions")), (3, "orphanDependents", Bool), (4, "propagationPolicy", Text), (5, "dryRun", Texts)],
         "Preconditions" => &[(1, "uid", Text), (2, "resourceVersion", Text)],
         "ObjectMeta" => &[
             (1, "name", Text),
@@ -109,14 +72,7 @@ fn message(name: &str) -> Option<&'static [Field]> {
             (14, "finalizers", Texts),
             (17, "managedFields", Ignored),
         ],
-        "OwnerReference" => &[
-            (1, "kind", Text),
-            (3, "name", Text),
-            (4, "uid", Text),
-            (5, "apiVersion", Text),
-            (6, "controller", Bool),
-            (7, "blockOwnerDeletion", Bool),
-        ],
+        "OwnerReference" => &[(1, "kind", Text), (3, "name", Text), (4, "uid", Text), (5, "apiVersion", Text), (6, "controller", Bool), (7, "blockOwnerDeletion", Bool)],
         _ => return None,
     })
 }
