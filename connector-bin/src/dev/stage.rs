@@ -37,17 +37,12 @@ impl Stage {
         claim_namespace: String,
         definitions: Vec<String>,
     ) -> anyhow::Result<Self> {
-        let folder =
-            folder.unwrap_or_else(|| std::env::temp_dir().join(format!("connector-dev-{}", std::process::id())));
+        let folder = folder.unwrap_or_else(|| std::env::temp_dir().join(format!("connector-dev-{}", std::process::id())));
         let listen = free_address()?;
         let control_plane =
             Options { name: "control-plane".into(), crossplane: true, manifests: definitions, ..Options::default() };
-        let app = Options {
-            name: "app-cluster".into(),
-            aggregation: true,
-            manifests: vec![service(listen)],
-            ..Options::default()
-        };
+        let app =
+            Options { name: "app-cluster".into(), aggregation: true, manifests: vec![service(listen)], ..Options::default() };
         let control_plane = Cluster::start(control_plane).await.context("the control plane cannot start")?;
         let app = Cluster::start(app).await.context("the app cluster cannot start")?;
         let app_kubeconfig = write(&folder, "app-cluster.kubeconfig", &app.kubeconfig())?;
@@ -90,8 +85,7 @@ impl Stage {
         let deadline = Instant::now() + READY;
         loop {
             let list: Value = get(&client, "/apis/apiregistration.k8s.io/v1/apiservices", "application/json").await?;
-            let foreign =
-                list["items"].as_array().into_iter().flatten().filter(|item| item["spec"]["service"].is_object());
+            let foreign = list["items"].as_array().into_iter().flatten().filter(|item| item["spec"]["service"].is_object());
             let states: Vec<(&str, &str)> = foreign.map(available).collect();
             if !states.is_empty() && states.iter().all(|(status, _)| *status == "True") {
                 return Ok(());
@@ -139,8 +133,7 @@ impl Stage {
     /// What to try next.
     pub(super) fn welcome(&self) -> anyhow::Result<String> {
         let claim = write(&self.folder, "claim.yaml", connector_proxy::embedded::example::CLAIM)?;
-        let (app, control_plane) =
-            (self.kubeconfig("app-cluster.kubeconfig"), self.kubeconfig("control-plane.kubeconfig"));
+        let (app, control_plane) = (self.kubeconfig("app-cluster.kubeconfig"), self.kubeconfig("control-plane.kubeconfig"));
         let (claim, namespace) = (claim.display(), &self.claim_namespace);
         Ok(format!(
             "Two clusters run in this process, and the connector between them.\n\
@@ -168,10 +161,7 @@ impl Stage {
 
 fn available(api_service: &Value) -> (&str, &str) {
     let condition = &api_service["status"]["conditions"][0];
-    (
-        condition["status"].as_str().unwrap_or("Unknown"),
-        condition["message"].as_str().unwrap_or("it was not probed yet"),
-    )
+    (condition["status"].as_str().unwrap_or("Unknown"), condition["message"].as_str().unwrap_or("it was not probed yet"))
 }
 
 /// An address of loopback that was free a moment ago: the Service must name it before the connector takes it.

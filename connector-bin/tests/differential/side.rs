@@ -72,7 +72,7 @@ impl Side {
                 self.bases.push(base);
             }
         }
-        let client = if request.as_jane { self.clients.jane.clone() } else { self.clients.admin.clone() };
+        let client = if request.by_jane { self.clients.jane.clone() } else { self.clients.admin.clone() };
         let answer = match request.all_pages {
             true => self.pages(&request, &client).await,
             false => request.send(&client).await,
@@ -167,7 +167,7 @@ impl Side {
                 }
             }
             Tree::Array(events) => {
-                events.iter().filter_map(|event| event.get("object")).for_each(|of| self.learn(of, false))
+                events.iter().filter_map(|event| event.get("object")).for_each(|of| self.learn(of, false));
             }
             _ => {}
         }
