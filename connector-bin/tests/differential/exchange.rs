@@ -14,7 +14,7 @@ pub(crate) struct Request {
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: String,
     /// As jane, whose rights are few, instead of the admin.
-    pub(crate) as_jane: bool,
+    pub(crate) by_jane: bool,
     /// Follow `continue` to the end, and compare all pages together.
     pub(crate) all_pages: bool,
 }
@@ -52,7 +52,7 @@ impl Request {
             path: path.into(),
             headers: vec![("accept", JSON.to_owned()), ("user-agent", "differential/1.0".to_owned())],
             body: String::new(),
-            as_jane: false,
+            by_jane: false,
             all_pages: false,
         }
     }
@@ -75,8 +75,8 @@ impl Request {
         request
     }
 
-    pub(crate) fn as_jane(mut self) -> Self {
-        self.as_jane = true;
+    pub(crate) fn by_jane(mut self) -> Self {
+        self.by_jane = true;
         self
     }
 

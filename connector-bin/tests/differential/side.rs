@@ -72,7 +72,7 @@ impl Side {
                 self.bases.push(base);
             }
         }
-        let client = if request.as_jane { self.clients.jane.clone() } else { self.clients.admin.clone() };
+        let client = if request.by_jane { self.clients.jane.clone() } else { self.clients.admin.clone() };
         let answer = match request.all_pages {
             true => self.pages(&request, &client).await,
             false => request.send(&client).await,
@@ -167,7 +167,7 @@ impl Side {
                 }
             }
             Tree::Array(events) => {
-                events.iter().filter_map(|event| event.get("object")).for_each(|of| self.learn(of, false))
+                events.iter().filter_map(|event| event.get("object")).for_each(|of| self.learn(of, false));
             }
             _ => {}
         }
@@ -196,11 +196,10 @@ impl Side {
                         }
                         ("causes", Tree::Array(causes)) => {
                             causes.iter_mut().for_each(|cause| self.normalize(cause));
-                            // Conflicts with several managers come in the order of a Go map.
-                            if causes.iter().all(|cause| cause.text(&["reason"]) == "FieldManagerConflict") {
-                                causes.sort_by_key(Tree::to_string);
-                            }
+                            // They come in the order of a Go map.
+                            causes.sort_by_key(Tree::to_string);
                         }
+                        ("message", Tree::Text(message)) => *message = sorted_faults(&self.normal_text(message)),
                         ("items", Tree::Array(items)) => {
                             items.sort_by_key(|item| {
                                 ["namespace", "name"].map(|key| item.text(&["metadata", key]).to_owned())
@@ -271,6 +270,15 @@ fn forget_maps(manager: &mut Tree) -> bool {
         members.retain(|(key, value)| !(key == "f:metadata" && empty(value)));
     }
     empty(fields)
+}
+
+/// `… is invalid: [b, a]` as `… is invalid: [a, b]`.
+fn sorted_faults(message: &str) -> String {
+    let parts = message.split_once(" is invalid: [").and_then(|(what, faults)| Some((what, faults.strip_suffix(']')?)));
+    let Some((what, faults)) = parts else { return message.to_owned() };
+    let mut faults: Vec<&str> = faults.split(", ").collect();
+    faults.sort_unstable();
+    format!("{what} is invalid: [{}]", faults.join(", "))
 }
 
 /// Takes out cells such as `3s`.

@@ -21,7 +21,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 get(format!("/apis/{group}/{version}")).header("user-agent", "curl/8"),
                 get(format!("/apis/{group}/v9")),
                 Request::new("HEAD", format!("/apis/{group}/{version}")),
-                get(format!("/apis/{group}/{version}")).as_jane(),
+                get(format!("/apis/{group}/{version}")).by_jane(),
             ],
         ));
         cases.push(case(
