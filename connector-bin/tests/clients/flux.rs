@@ -59,15 +59,11 @@ impl Life {
     /// All of it; answers what it told.
     async fn live(mut self) -> Result<Vec<String>> {
         let (one, two) = (claim("team", "one"), claim("team", "two"));
-        // Applied, namespace and claims at once, and ready when the claims are.
+        // Applied, namespace and claims at once.
         let revision = self.flux.publish(&[("team.yaml", TEAM), ("one.yaml", &one), ("two.yaml", &two)]).await?;
         let spec = json!({ "prune": true, "wait": true, "timeout": "20s", "retryInterval": "5s" });
         self.flux.kustomization("folder", spec).await?;
         self.ready(&revision, &ALL).await?;
-        for name in ["one", "two"] {
-            let ready = format!("kubernetescluster/{name}");
-            self.app.ok(["wait", "--for=condition=Ready", "-n", "team", &ready, "--timeout=1s"]).await?;
-        }
         let managers = self.tell_managers("one").await?;
         ensure!(managers.contains("kustomize-controller Apply"), "{managers}");
 
@@ -95,14 +91,21 @@ impl Life {
 
         // An invalid claim, and one that does not get ready: the message is about what the user wrote.
         let bad = claim("team", "bad").replace("small", "enormous");
-        let message = self.failed(&[("team.yaml", TEAM), ("one.yaml", &one), ("bad.yaml", &bad)]).await?;
+        let revision = self.flux.publish(&[("team.yaml", TEAM), ("one.yaml", &one), ("bad.yaml", &bad)]).await?;
+        let message = self.failed(&revision).await?;
         let invalid = r#"KubernetesCluster/team/bad dry-run failed (Invalid): KubernetesCluster.k8s.starter.org "bad" is invalid: spec.parameters.nodes.size: Unsupported value: "enormous""#;
         ensure!(message.contains(invalid), "{message}");
-        let nowhere = "spec:\n  compositionSelector: {matchLabels: {there-is: none}}";
+        let nowhere = "spec:\n  compositionSelector: {matchLabels: {none: such}}";
         let slow = claim("team", "slow").replace("spec:", nowhere);
         let files = [("team.yaml", TEAM), ("one.yaml", &one), ("two.yaml", &two), ("slow.yaml", &slow)];
-        let message = self.failed(&files).await?;
-        ensure!(message.contains("KubernetesCluster/team/slow"), "{message}");
+        let revision = self.flux.publish(&files).await?;
+        // Only once it says that it is not ready does Flux see it: before, it may be applied and done.
+        for condition in ["--for=create", "--for=condition=Ready=False"] {
+            self.app.ok(["wait", condition, "-n", "team", "kubernetescluster/slow", "--timeout=90s"]).await?;
+        }
+        self.flux.reconcile("folder", "slow").await?;
+        let message = self.failed(&revision).await?;
+        ensure!(message.contains("waiting for: [KubernetesCluster/team/slow status: 'InProgress'"), "{message}");
 
         // Pruned.
         let revision = self.flux.publish(&[("team.yaml", TEAM), ("one.yaml", &one)]).await?;
@@ -127,10 +130,9 @@ impl Life {
         Ok(())
     }
 
-    /// Publishes what cannot be applied, and answers why, having told it.
-    async fn failed(&mut self, files: &[(&str, &str)]) -> Result<String> {
-        let revision = self.flux.publish(files).await?;
-        let message = self.flux.wait_failed("folder", &revision).await?;
+    /// Waits until the folder has failed, and tells and answers why.
+    async fn failed(&mut self, revision: &str) -> Result<String> {
+        let message = self.flux.wait_failed("folder", revision).await?;
         // Durations differ.
         self.told.push(message.replace(|of: char| of.is_ascii_digit(), ""));
         Ok(message)
@@ -138,6 +140,9 @@ impl Life {
 
     /// Tells and answers who manages what of a claim, once it is ready.
     async fn tell_managers(&mut self, name: &str) -> Result<String> {
+        // A claim that says nothing yet of its state is good enough for Flux.
+        let ready = format!("kubernetescluster/{name}");
+        self.app.ok(["wait", "--for=condition=Ready", "-n", "team", &ready, "--timeout=90s"]).await?;
         let of = get(&self.app, &["get", "kubernetescluster", "-n", "team", name, "--show-managed-fields"]).await?;
         ensure!(of["metadata"]["name"] == name, "{of}");
         let entries = of["metadata"]["managedFields"].as_array().into_iter().flatten();
