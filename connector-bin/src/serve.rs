@@ -148,12 +148,12 @@ fn default(address: &str) -> SocketAddr {
 
 fn namespace(name: String) -> anyhow::Result<String> {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    let valid = (1..=63).contains(&name.len())
-        && name.bytes().all(inner)
-        && !name.starts_with('-')
-        && !name.ends_with('-');
+    let valid =
+        (1..=63).contains(&name.len()) && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-');
     if !valid {
-        bail!("--claim-namespace {name:?} is not a namespace's name: use 1 to 63 of a-z, 0-9 and -, alphanumeric at both ends");
+        bail!(
+            "--claim-namespace {name:?} is not a namespace's name: use 1 to 63 of a-z, 0-9 and -, alphanumeric at both ends"
+        );
     }
     Ok(name)
 }

@@ -7,7 +7,8 @@ use connector_core::origin::{LABEL_CLUSTER, LABEL_NAME, LABEL_NAMESPACE};
 use connector_proxy::embedded::example;
 use futures::{StreamExt, pin_mut};
 use kube::api::{
-    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, WatchEvent, WatchParams,
+    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, WatchEvent,
+    WatchParams,
 };
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
@@ -76,13 +77,11 @@ pub(super) async fn play(stage: &Stage) -> anyhow::Result<()> {
     let api_version = claim["apiVersion"].as_str().unwrap_or_default();
     let (group, version) = api_version.split_once('/').context("the example has no group")?;
     let kind = claim["kind"].as_str().unwrap_or_default();
-    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), "kubernetesclusters");
+    let resource =
+        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), "kubernetesclusters");
     let sides = Sides {
         app: Side { client: client(&stage.app).await?, namespace: NAMESPACE.into() },
-        control_plane: Side {
-            client: client(&stage.control_plane).await?,
-            namespace: stage.claim_namespace.clone(),
-        },
+        control_plane: Side { client: client(&stage.control_plane).await?, namespace: stage.claim_namespace.clone() },
         resource,
         claim,
     };
@@ -108,8 +107,12 @@ async fn step(title: &str, work: impl Future<Output = anyhow::Result<()>>) -> an
 async fn discover(sides: &Sides) -> anyhow::Result<()> {
     let path = format!("/apis/{}", sides.resource.api_version);
     let document = get(&sides.app.client, &path, "application/json").await?;
-    let names: Vec<&str> =
-        document["resources"].as_array().into_iter().flatten().filter_map(|resource| resource["name"].as_str()).collect();
+    let names: Vec<&str> = document["resources"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|resource| resource["name"].as_str())
+        .collect();
     ensure!(names.contains(&sides.resource.plural.as_str()), "{path} does not list {}", sides.resource.plural);
     say(&format!("  {path}: {}", names.join(", ")));
     Ok(())
@@ -122,7 +125,12 @@ async fn apply(sides: &Sides) -> anyhow::Result<()> {
     ensure!(applied.namespace().as_deref() == Some(NAMESPACE), "the answer lies in {:?}", applied.namespace());
     let foreign = applied.labels().keys().find(|label| label.starts_with(connector_core::origin::RESERVED_PREFIX));
     ensure!(foreign.is_none(), "the answer shows label {foreign:?}");
-    say(&format!("  {}/{} in namespace {NAMESPACE}: uid {}", sides.resource.plural, sides.name(), applied.uid().unwrap_or_default()));
+    say(&format!(
+        "  {}/{} in namespace {NAMESPACE}: uid {}",
+        sides.resource.plural,
+        sides.name(),
+        applied.uid().unwrap_or_default()
+    ));
     Ok(())
 }
 
@@ -148,7 +156,8 @@ async fn show_remote(sides: &Sides) -> anyhow::Result<()> {
     ensure!(object.name_any().starts_with("claim-"), "its name is {}", object.name_any());
     say(&aligned(&sides.table(&sides.control_plane).await?));
     say("  origin labels:");
-    for (label, wanted) in [(LABEL_CLUSTER, None), (LABEL_NAMESPACE, Some(NAMESPACE)), (LABEL_NAME, Some(sides.name()))] {
+    for (label, wanted) in [(LABEL_CLUSTER, None), (LABEL_NAMESPACE, Some(NAMESPACE)), (LABEL_NAME, Some(sides.name()))]
+    {
         let value = object.labels().get(label).with_context(|| format!("label {label} is missing"))?;
         ensure!(wanted.is_none_or(|wanted| value == wanted), "label {label} is {value}");
         say(&format!("    {label}={value}"));
@@ -174,7 +183,10 @@ async fn change(sides: &Sides) -> anyhow::Result<()> {
             ensure!(object.name_any() == sides.name(), "the event is of {}", object.name_any());
             say(&format!("  event MODIFIED of {NAMESPACE}/{}: nodes.count is 5", object.name_any()));
             let remote = sides.remote().list(&ListParams::default()).await?.items;
-            ensure!(remote.iter().map(count).collect::<Vec<_>>() == [Some(5)], "the control plane does not have the change");
+            ensure!(
+                remote.iter().map(count).collect::<Vec<_>>() == [Some(5)],
+                "the control plane does not have the change"
+            );
             say("  the control plane has the change");
             return Ok(());
         }

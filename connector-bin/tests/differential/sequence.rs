@@ -1,7 +1,5 @@
 //! Random sequences of operations, compared after every step.
 
-use std::time::SystemTime;
-
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
@@ -22,8 +20,8 @@ pub(crate) async fn run(world: &World, filter: &str) -> Result<Vec<Difference>> 
         None if filter.is_empty() => 30,
         None => 0,
     };
-    let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
-    let seed = number("DIFFERENTIAL_SEED")?.unwrap_or(clock);
+    // The same sequences each time, unless others are asked for: a run that finds something can be repeated.
+    let seed = number("DIFFERENTIAL_SEED")?.unwrap_or(1);
     crate::tell(&format!("{count} sequences of {STEPS} steps; repeat with DIFFERENTIAL_SEED={seed}"));
     let mut found = Vec::new();
     for at in 0..count {

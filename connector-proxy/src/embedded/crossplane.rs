@@ -92,7 +92,8 @@ impl Crossplane {
             let (group, version) = (object::text_at(definition, "/spec/group"), version.unwrap_or_default());
             json!({"apiVersion": format!("{group}/{}", version.as_str().unwrap_or_default()), "kind": kind})
         };
-        let mut controllers = json!({"compositeResourceType": version(object::text_at(definition, "/spec/names/kind"))});
+        let mut controllers =
+            json!({"compositeResourceType": version(object::text_at(definition, "/spec/names/kind"))});
         self.api.install(&render::composite(definition), MANAGER)?;
         if let Some(claim) = render::claim(definition) {
             self.api.install(&claim, MANAGER)?;
@@ -174,7 +175,10 @@ impl Crossplane {
                 "lastTransitionTime": object::now()
             })
         };
-        status.insert("conditions".into(), json!([condition("Synced", "ReconcileSuccess"), condition("Ready", "Available")]));
+        status.insert(
+            "conditions".into(),
+            json!([condition("Synced", "ReconcileSuccess"), condition("Ready", "Available")]),
+        );
         self.api.patch(place, Some("status"), MERGE, MANAGER, &json!({"status": status})).map(drop)
     }
 

@@ -148,7 +148,10 @@ pub(crate) fn apply(live: Option<&Value>, config: &Value, writer: &Writer<'_>, f
     }
     let mut given_up = all[at].fields.clone();
     given_up.subtract_only(&wanted);
-    all.iter().enumerate().filter(|(index, _)| *index != at).for_each(|(_, entry)| given_up.subtract_only(&entry.fields));
+    all.iter()
+        .enumerate()
+        .filter(|(index, _)| *index != at)
+        .for_each(|(_, entry)| given_up.subtract_only(&entry.fields));
     let mut object = live.clone();
     let mut paths = Vec::new();
     given_up.leaves(&mut Vec::new(), &mut paths);

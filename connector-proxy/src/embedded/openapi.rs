@@ -145,8 +145,12 @@ fn schema(kind: &Kind, gvk: &Value) -> Value {
     schema["x-kubernetes-group-version-kind"] = gvk.clone();
     let properties = object::member_mut(&mut schema, "properties");
     let text = |description: &str| json!({"type": "string", "description": description});
-    properties.insert("apiVersion".into(), text("APIVersion defines the versioned schema of this representation of an object."));
-    properties.insert("kind".into(), text("Kind is a string value representing the REST resource this object represents."));
+    properties.insert(
+        "apiVersion".into(),
+        text("APIVersion defines the versioned schema of this representation of an object."),
+    );
+    properties
+        .insert("kind".into(), text("Kind is a string value representing the REST resource this object represents."));
     let metadata = json!({
         "description": "Standard object's metadata.", "allOf": [reference(&format!("{META}ObjectMeta"))]
     });
@@ -201,7 +205,18 @@ fn add_paths(paths: &mut Map<String, Value>, kind: &Kind, name: &str) {
     let options = format!("{META}DeleteOptions");
     let status = format!("{META}Status");
     let patch = format!("{META}Patch");
-    let listing = ["allowWatchBookmarks", "continue", "fieldSelector", "labelSelector", "limit", "resourceVersion", "resourceVersionMatch", "sendInitialEvents", "timeoutSeconds", "watch"];
+    let listing = [
+        "allowWatchBookmarks",
+        "continue",
+        "fieldSelector",
+        "labelSelector",
+        "limit",
+        "resourceVersion",
+        "resourceVersionMatch",
+        "sendInitialEvents",
+        "timeoutSeconds",
+        "watch",
+    ];
     let writing = ["dryRun", "fieldManager", "fieldValidation"];
     let patching = ["dryRun", "fieldManager", "fieldValidation", "force"];
     let item = |extra: Value| {
@@ -272,7 +287,9 @@ fn operation(kind: &Kind, verb: &str, action: &str, body: Option<&str>, answer: 
     if let Some(body) = body {
         // Wire rule 4.12: clients choose the patch format by this list.
         let mut types = match action {
-            "patch" => vec!["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"],
+            "patch" => {
+                vec!["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"]
+            }
             _ => vec!["application/json"],
         };
         if action == "patch" && !kind.custom {
