@@ -19,7 +19,7 @@ async fn without_the_front_proxy_certificate_nobody_is_anyone() -> Result<()> {
     let forged = ["-H", "X-Remote-User: admin", "-H", "X-Remote-Group: system:masters"];
     let answer = Command::new("curl").args(["-sk", "-m", "20"]).args(forged).arg(&url).output().await?;
     let answer = String::from_utf8(answer.stdout)?;
-    ensure!(answer.contains(r#""reason":"Unauthorized""#) && answer.contains(r#""code":401"#), "{answer}");
+    ensure!(answer.contains(r#""reason": "Unauthorized""#) && answer.contains(r#""code": 401"#), "{answer}");
     Ok(())
 }
 
