@@ -2,11 +2,9 @@
 
 use anyhow::{Result, ensure};
 use testkit::connector::{Connector, ConnectorOptions};
-use testkit::crossplane::Crossplane;
-use testkit::{Cluster, fixtures};
 use tokio::process::Command;
 
-use crate::setup::{Corridor, EXAMPLE, EXAMPLE_API, claim, options};
+use crate::setup::{Corridor, EXAMPLE_API, claim, clusters, options};
 
 /// Wire rules 9.4, 9.11: the headers are worth nothing without the front-proxy certificate.
 #[tokio::test]
@@ -18,8 +16,8 @@ async fn without_the_front_proxy_certificate_nobody_is_anyone() -> Result<()> {
     );
     let forged = ["-H", "X-Remote-User: admin", "-H", "X-Remote-Group: system:masters"];
     let answer = Command::new("curl").args(["-sk", "-m", "20"]).args(forged).arg(&url).output().await?;
-    let answer = String::from_utf8(answer.stdout)?;
-    ensure!(answer.contains(r#""reason": "Unauthorized""#) && answer.contains(r#""code": 401"#), "{answer}");
+    let answer: serde_json::Value = serde_json::from_slice(&answer.stdout)?;
+    ensure!(answer["reason"] == "Unauthorized" && answer["code"] == 401, "{answer}");
     Ok(())
 }
 
@@ -61,9 +59,7 @@ subjects: [{kind: User, name: jane, apiGroup: rbac.authorization.k8s.io}]
 /// The connector itself needs no more than `deploy/rbac` gives.
 #[tokio::test]
 async fn the_documented_rights_are_enough() -> Result<()> {
-    let (app, control_plane) = Cluster::start_two().await?;
-    let crossplane = Crossplane::install(&control_plane).await?;
-    crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
+    let (app, control_plane, _crossplane) = clusters().await?;
     let rights = |file: &str| std::fs::read_to_string(format!("{}/../deploy/rbac/{file}", env!("CARGO_MANIFEST_DIR")));
     app.kubectl().apply(&rights("app-cluster.yaml")?).await?;
     control_plane.kubectl().apply(&rights("control-plane.yaml")?).await?;
