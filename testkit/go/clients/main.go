@@ -154,7 +154,10 @@ func manage(ctx context.Context, base *rest.Config, kind schema.GroupVersionKind
 		Owns(&corev1.ConfigMap{}).
 		Complete(owner{manager.GetClient(), kind}))
 	go func() {
-		if manager.GetCache().WaitForCacheSync(ctx) {
+		// Not GetCache().WaitForCacheSync, which is content with the informers that there are, and at first there are none.
+		informer, err := manager.GetCache().GetInformer(ctx, claim)
+		must(err)
+		if cache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
 			tell(line{Client: "manager", Event: "synced"})
 		}
 	}()
