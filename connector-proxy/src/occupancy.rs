@@ -155,3 +155,44 @@ fn resource(offered: &Offered) -> Resource {
 fn entry(object: &PartialObjectMeta<DynamicObject>) -> Option<(String, String)> {
     Some((object.name_any(), object.labels().get(LABEL_NAMESPACE)?.clone()))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(name: &str, namespace: &str, version: &str) -> PartialObjectMeta<DynamicObject> {
+        let metadata = json!({ "name": name, "labels": { LABEL_NAMESPACE: namespace }, "resourceVersion": version });
+        let object = json!({ "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": metadata });
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn a_namespace_is_empty_only_when_that_is_known() {
+        let occupancy = Occupancy::default();
+        let resource: Resource = ("g.org".into(), "things".into());
+        let empty = |namespace: &str| occupancy.empty_as_of("g.org", "things", namespace);
+        let mut listing = BTreeMap::new();
+        let mut observe = |event| occupancy.observe(&resource, &mut listing, event);
+        assert_eq!(empty("one"), None, "nothing is known yet");
+        observe(watcher::Event::Init);
+        observe(watcher::Event::InitApply(object("claim-a", "one", "5")));
+        assert_eq!(empty("two"), None, "the list is not whole");
+        observe(watcher::Event::InitDone);
+        assert_eq!((empty("one"), empty("two").as_deref()), (None, Some("5")));
+
+        occupancy.created("g.org", "things", "two", "claim-b".into());
+        assert_eq!(empty("two"), None, "created by a request, not yet seen");
+        observe(watcher::Event::Apply(object("claim-b", "two", "6")));
+        observe(watcher::Event::Delete(object("claim-b", "two", "7")));
+        assert_eq!(empty("two").as_deref(), Some("7"));
+        assert_eq!(occupancy.empty_as_of("g.org", "others", "two"), None);
+
+        // A list that is read anew replaces what was known when it is whole, not before.
+        observe(watcher::Event::Init);
+        assert_eq!(empty("one"), None);
+        observe(watcher::Event::InitDone);
+        assert!(empty("one").is_some());
+    }
+}

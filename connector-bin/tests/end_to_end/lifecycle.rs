@@ -49,6 +49,26 @@ async fn another_kubeconfig_counts_at_once() -> Result<()> {
     Ok(())
 }
 
+/// A right that is granted later counts without a restart.
+#[tokio::test]
+async fn a_right_granted_later_counts() -> Result<()> {
+    let (app, control_plane, _crossplane) = clusters().await?;
+    let account =
+        control_plane.kubeconfig_for("system:serviceaccount:claims:connector", &["system:serviceaccounts"])?;
+    let options = ConnectorOptions { control_plane_kubeconfig: Some(account), ..options() };
+    let connector = Connector::start(&app, &control_plane, options).await?;
+    testkit::eventually("the missing right to be told", || async {
+        let log = connector.log()?;
+        Ok(if log.contains("grant get, list and watch") { Ok(()) } else { Err(log) })
+    })
+    .await?;
+    let rights = format!("{}/../deploy/rbac/control-plane.yaml", env!("CARGO_MANIFEST_DIR"));
+    control_plane.kubectl().apply(&std::fs::read_to_string(rights)?).await?;
+    connector.wait_available(&app, EXAMPLE_API).await?;
+    app.kubectl().apply(&claim("default", "db")).await?;
+    Ok(())
+}
+
 /// A certificate that the user brought is served, and another in its place counts without a restart, its CA too.
 #[tokio::test]
 async fn a_certificate_of_the_users_own() -> Result<()> {

@@ -1,6 +1,7 @@
 //! Which APIs are offered: read from XRDs, or where those may not be read, from the CRDs made of them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use connector_core::offer::{Offered, Offers};
 use futures::StreamExt;
@@ -12,6 +13,9 @@ use tracing::{info, warn};
 
 use crate::chain::Chain;
 use crate::upstream::Upstream;
+
+/// How long until both are tried again where neither may be read.
+const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 
 /// Where offers are read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +34,13 @@ impl From {
             Self::Crds => ("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions"),
         };
         ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Self::Xrds => Self::Crds,
+            Self::Crds => Self::Xrds,
+        }
     }
 
     fn offers(self, object: &DynamicObject) -> Vec<Offered> {
@@ -52,23 +63,39 @@ impl From {
 pub(super) async fn follow(upstream: &Upstream, publish: watch::Sender<Option<Offers>>) {
     let mut generation = upstream.generation();
     let mut from = From::Xrds;
+    let mut told = false;
     loop {
         generation.mark_unchanged();
         tokio::select! {
-            next = watch_definitions(upstream, from, &publish) => {
-                if next != from {
-                    warn!("no right to read CompositeResourceDefinitions in the control plane; reading CustomResourceDefinitions instead");
+            () = watch_definitions(upstream, from, &publish) => {
+                match from {
+                    From::Xrds if !told => warn!(
+                        "no right to read CompositeResourceDefinitions in the control plane; reading \
+                         CustomResourceDefinitions instead"
+                    ),
+                    From::Crds if !told => {
+                        told = true;
+                        warn!(
+                            "cannot read what the control plane offers: grant get, list and watch on \
+                             compositeresourcedefinitions.apiextensions.crossplane.io"
+                        );
+                    }
+                    From::Xrds | From::Crds => {}
                 }
-                from = next;
+                if from == From::Crds {
+                    // Neither may be read; perhaps somebody grants the right.
+                    tokio::time::sleep(REFUSED_PAUSE).await;
+                }
+                from = from.other();
             }
             // Another kubeconfig is in force, perhaps with other rights.
-            Ok(()) = generation.changed() => from = From::Xrds,
+            Ok(()) = generation.changed() => (from, told) = (From::Xrds, false),
         }
     }
 }
 
-/// Watches definitions until they turn out not to be readable; returns what to read instead.
-async fn watch_definitions(upstream: &Upstream, from: From, publish: &watch::Sender<Option<Offers>>) -> From {
+/// Watches definitions until it turns out that they may not be read.
+async fn watch_definitions(upstream: &Upstream, from: From, publish: &watch::Sender<Option<Offers>>) {
     let api = Api::<DynamicObject>::all_with(upstream.client(), &from.resource());
     let mut events = std::pin::pin!(crate::watch::with_backoff(watcher(api, watcher::Config::default())));
     let mut known: BTreeMap<String, Vec<Offered>> = BTreeMap::new();
@@ -101,7 +128,7 @@ async fn watch_definitions(upstream: &Upstream, from: From, publish: &watch::Sen
                 }
             }
             Err(error) => match code(&error) {
-                Some(403) if from == From::Xrds => return From::Crds,
+                Some(403) => return,
                 Some(code) => {
                     let text = Chain(&error).to_string();
                     if told != text {
@@ -113,7 +140,6 @@ async fn watch_definitions(upstream: &Upstream, from: From, publish: &watch::Sen
             },
         }
     }
-    from
 }
 
 fn publish_changes(offers: Offers, publish: &watch::Sender<Option<Offers>>) {
@@ -149,7 +175,6 @@ fn code(error: &watcher::Error) -> Option<u16> {
 fn hint(from: From, code: u16) -> &'static str {
     match (from, code) {
         (_, 401) => ": the credential in the control plane's kubeconfig is not accepted; renew it",
-        (From::Crds, 403) => ": grant get, list and watch on compositeresourcedefinitions.apiextensions.crossplane.io",
         (From::Xrds, 404) => ": is Crossplane installed there?",
         _ => "",
     }
