@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use connector_core::offer::{GroupVersion, Offered};
 use connector_core::origin::{Hashed, LABEL_NAMESPACE};
@@ -18,6 +19,9 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::catalog::Snapshots;
 use crate::upstream::Upstream;
+
+/// How long until a watch that was refused is tried again.
+const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 
 /// An offered resource: group and plural.
 type Resource = (String, String);
@@ -97,6 +101,11 @@ impl Occupancy {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What was known is not to be relied on any more.
+    fn forget(&self, resource: &Resource) {
+        self.lock().remove(resource);
+    }
+
     /// Takes in an event of the watch. A list that is read anew replaces what was known when it is complete.
     fn observe(
         &self,
@@ -115,11 +124,13 @@ impl Occupancy {
             watcher::Event::InitDone => known.namespaces = Some(std::mem::take(listing)),
             watcher::Event::Apply(object) => {
                 known.resource_version = object.resource_version().unwrap_or_default();
-                known.namespaces.get_or_insert_default().extend(entry(&object));
+                known.namespaces.iter_mut().for_each(|known| known.extend(entry(&object)));
             }
             watcher::Event::Delete(object) => {
                 known.resource_version = object.resource_version().unwrap_or_default();
-                known.namespaces.get_or_insert_default().remove(&object.name_any());
+                known.namespaces.iter_mut().for_each(|known| {
+                    known.remove(&object.name_any());
+                });
             }
         }
     }
@@ -136,14 +147,25 @@ async fn follow_one(occupancy: Arc<Occupancy>, upstream: Arc<Upstream>, scheme: 
         &api_resource,
     );
     let config = watcher::Config::default().labels(&scheme.label_selector(None));
-    let mut events = std::pin::pin!(crate::watch::with_backoff(watcher(api, config)));
     let resource = resource(&offered);
-    let mut listing = BTreeMap::new();
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(event) => occupancy.observe(&resource, &mut listing, event),
-            Err(error) => tracing::debug!(%error, resource = resource.1, "the watch of claims failed"),
+    loop {
+        let mut events = std::pin::pin!(crate::watch::with_backoff(watcher(api.clone(), config.clone())));
+        let mut listing = BTreeMap::new();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => occupancy.observe(&resource, &mut listing, event),
+                Err(error) => {
+                    tracing::debug!(%error, resource = resource.1, "the watch of claims failed");
+                    // Not an outage: the control plane is there and does not tell, so nobody knows what comes and goes. Begin
+                    // anew with a list.
+                    if crate::watch::code(&error).is_some_and(|code| (400..500).contains(&code) && code != 429) {
+                        occupancy.forget(&resource);
+                        break;
+                    }
+                }
+            }
         }
+        tokio::time::sleep(REFUSED_PAUSE).await;
     }
 }
 
@@ -194,5 +216,9 @@ mod tests {
         assert_eq!(empty("one"), None);
         observe(watcher::Event::InitDone);
         assert!(empty("one").is_some());
+        occupancy.forget(&resource);
+        assert_eq!(empty("one"), None, "nobody knows any more");
+        observe(watcher::Event::Apply(object("claim-c", "one", "9")));
+        assert_eq!(empty("two"), None, "one event is no list");
     }
 }

@@ -6,7 +6,7 @@ use backon::ExponentialBuilder;
 use futures::Stream;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::ResetTimerBackoff;
-use kube::runtime::watcher::{Event, ExponentialBackoff, Result};
+use kube::runtime::watcher::{Error, Event, ExponentialBackoff, Result};
 
 /// The longest pause between two tries of a watch that fails: how late the return of a cluster is noticed at the worst.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -23,4 +23,18 @@ pub(crate) fn with_backoff<K>(events: impl Stream<Item = Result<Event<K>>>) -> i
         .without_max_times()
         .with_jitter();
     events.backoff(ResetTimerBackoff::new(ExponentialBackoff::from(pauses), CALM))
+}
+
+/// The code that the cluster answered a watch with; `None` where it did not answer.
+pub(crate) fn code(error: &Error) -> Option<u16> {
+    let (Error::InitialListFailed(error) | Error::WatchStartFailed(error) | Error::WatchFailed(error)) = error else {
+        return match error {
+            Error::WatchError(status) => Some(status.code),
+            _ => None,
+        };
+    };
+    match error {
+        kube::Error::Api(status) => Some(status.code),
+        _ => None,
+    }
 }

@@ -127,7 +127,7 @@ async fn watch_definitions(upstream: &Upstream, from: From, publish: &watch::Sen
                     publish_changes(known.values().flatten().cloned().collect(), publish);
                 }
             }
-            Err(error) => match code(&error) {
+            Err(error) => match crate::watch::code(&error) {
                 Some(403) => return,
                 Some(code) => {
                     let text = Chain(&error).to_string();
@@ -153,23 +153,6 @@ fn publish_changes(offers: Offers, publish: &watch::Sender<Option<Offers>>) {
         }
         changed
     });
-}
-
-/// The code that the control plane answered with; `None` where it did not answer.
-fn code(error: &watcher::Error) -> Option<u16> {
-    let (watcher::Error::InitialListFailed(error)
-    | watcher::Error::WatchStartFailed(error)
-    | watcher::Error::WatchFailed(error)) = error
-    else {
-        return match error {
-            watcher::Error::WatchError(status) => Some(status.code),
-            _ => None,
-        };
-    };
-    match error {
-        kube::Error::Api(status) => Some(status.code),
-        _ => None,
-    }
 }
 
 fn hint(from: From, code: u16) -> &'static str {
