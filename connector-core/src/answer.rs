@@ -40,6 +40,7 @@ use thiserror::Error;
 use crate::json;
 use crate::origin::{Form, Hashed, Origin};
 
+pub(crate) use applied::KEY as LAST_APPLIED;
 pub use indent::Indenter;
 pub use object::{object, scale};
 pub use rewriter::Rewriter;

@@ -11,6 +11,7 @@
 //! the user's owner references, and the connection secret's name as the user wrote it.
 
 mod delete;
+mod document;
 mod error;
 mod fuzz;
 mod json_patch;

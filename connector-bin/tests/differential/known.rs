@@ -28,9 +28,6 @@ pub(crate) const KNOWN: &[Known] = &[
             "apply with a broken body 5",
             "apply with a broken body 9",
             "apply with a broken body 11",
-            "patch invalid labels *",
-            "patch labels by operations 13",
-            "patch owners and finalizers 6",
         ],
     },
     Known {
@@ -45,10 +42,6 @@ pub(crate) const KNOWN: &[Known] = &[
             "update of owners and finalizers 6",
             "patch owners and finalizers 7",
         ],
-    },
-    Known {
-        title: "JSON patches that reach around members",
-        places: &["patch by operations 16", "patch by operations 17", "patch by copies and moves *"],
     },
     Known {
         title: "Who owns a map",

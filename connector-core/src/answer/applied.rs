@@ -12,7 +12,7 @@ use crate::json::{Cursor, Error, Plan, Text};
 use crate::origin::RESERVED_PREFIX;
 
 /// The annotation's key.
-pub(super) const KEY: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub(crate) const KEY: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Whether a value, as it stands in the answer, can be in remote terms: origin labels are in every applied body.
 pub(super) fn is_remote(raw: &[u8]) -> bool {

@@ -79,8 +79,8 @@ pub enum BodyError {
     /// A patch gives a member the wrong type. 422.
     #[error("{reason}")]
     Unfit {
-        /// The patch.
-        patch: String,
+        /// The object that it makes.
+        outcome: String,
         /// What is wrong.
         reason: String,
     },
@@ -102,9 +102,6 @@ pub enum BodyError {
     /// An operation of a JSON patch does not apply to the object, or a test fails (wire rule 8.10). 422.
     #[error("the server rejected our request due to an error in our request")]
     Inapplicable,
-    /// An operation of a JSON patch cannot be translated. 422; write the members one by one.
-    #[error("{0}")]
-    Untranslatable(String),
     /// Delete options do not decode. 400.
     #[error("{0}")]
     DeleteOptions(String),
@@ -133,14 +130,11 @@ impl BodyError {
             Self::TooManyOperations { .. } => {
                 Status::failure(413, "RequestEntityTooLarge", format!("Request entity too large: {self}"))
             }
-            Self::Unfit { patch, reason } => {
-                // The reference server shows the object that the patch made; here it is the patch.
-                Status::invalid("", "", "", vec![invalid_value("patch", patch, reason)])
+            Self::Unfit { outcome, reason } => {
+                Status::invalid("", "", "", vec![invalid_value("patch", outcome, reason)])
             }
             Self::TooLarge => Status::too_large(BODY_MAX),
-            Self::Inapplicable | Self::Untranslatable(_) => {
-                Status::failure(422, "Invalid", self.to_string()).about(Details::default())
-            }
+            Self::Inapplicable => Status::failure(422, "Invalid", self.to_string()).about(Details::default()),
             Self::ApiVersion { .. }
             | Self::NamespaceMismatch
             | Self::NameMismatch { .. }
@@ -154,9 +148,9 @@ impl BodyError {
     }
 
     /// The same for a patch, whose outcome has the wrong type.
-    pub(super) fn of_patch(self, patch: &str) -> Self {
+    pub(super) fn of_patch(self, outcome: &str) -> Self {
         match self {
-            Self::WrongType { .. } => Self::Unfit { patch: patch.to_owned(), reason: self.to_string() },
+            Self::WrongType { .. } => Self::Unfit { outcome: outcome.to_owned(), reason: self.to_string() },
             other => other,
         }
     }

@@ -1,11 +1,14 @@
 //! The facts of a stored object that translation needs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use super::Target;
+use crate::answer::{self, Asked};
 use crate::origin::{ANNOTATION_CONNECTION_SECRET, ANNOTATION_OWNERS, Form, Hashed, Origin, RESERVED_PREFIX};
 
 /// The facts of an object as the control plane stores it. Whoever has one must have compared [`Live::origin`] with the
@@ -28,6 +31,8 @@ pub struct Live {
     pub origin: Option<Origin>,
     /// The connection secret that the object names, where it names one.
     pub secret: Option<ConnectionSecret>,
+    /// What a patch is applied to, in remote terms: the object, or its scale.
+    shown: Vec<u8>,
 }
 
 /// The two names of a connection secret. They are equal where the object was imported with the name it had.
@@ -98,7 +103,30 @@ impl Live {
                 .unwrap_or_else(|| stored.clone());
             ConnectionSecret { local, stored }
         });
-        Ok(Self { name, uid, resource_version, deletion_timestamp, labels, annotations, origin, secret })
+        let shown = raw.to_vec();
+        Ok(Self { name, uid, resource_version, deletion_timestamp, labels, annotations, origin, secret, shown })
+    }
+
+    /// The same object with what its subresource shows, as the control plane sent it: patches of a scale are applied to that.
+    pub fn showing(self, shown: Vec<u8>) -> Self {
+        Self { shown, ..self }
+    }
+
+    /// What a patch is applied to, as the user sees it.
+    pub(super) fn seen(&self, target: &Target<'_>) -> Option<String> {
+        let asked = Asked {
+            scheme: Arc::new(target.scheme.clone()),
+            form: target.form,
+            namespace: Some(target.namespace.to_owned()),
+            name: target.name.map(str::to_owned),
+        };
+        let rewrite = if target.is_scale() { answer::scale } else { answer::object };
+        String::from_utf8(rewrite(&asked, &self.shown).ok()?).ok()
+    }
+
+    /// The same in remote terms.
+    pub(super) fn stored(&self) -> Option<&str> {
+        std::str::from_utf8(&self.shown).ok()
     }
 
     /// The user's owner references as JSON text, where there are any (wire rule 6.9).

@@ -1,7 +1,6 @@
 //! A JSON object as an ordered list of members whose values stay text.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
@@ -16,11 +15,6 @@ impl<'a> Members<'a> {
     /// Reads an object; the error says what the text is instead.
     pub(super) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
-    }
-
-    /// An object whose values are all text.
-    pub(super) fn of_texts(map: &BTreeMap<String, String>) -> Members<'static> {
-        Members(map.iter().map(|(key, value)| (key.clone(), Cow::Owned(quote(value)))).collect())
     }
 
     /// The value that counts: the last of that key.

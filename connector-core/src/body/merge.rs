@@ -1,5 +1,6 @@
 //! Merge patches (RFC 7386; wire rule 8.9).
 
+use super::document::Document;
 use super::error::BodyError;
 use super::members::{Members, decoding_fault, quote, type_of};
 use super::object::{check_name, finish, string, tie};
@@ -16,7 +17,14 @@ pub fn merge_patch(target: &Target<'_>, live: &Live, body: &[u8]) -> Result<Tran
     }
     let fault = |error| BodyError::Patch(decoding_fault(text, &error, "map[string]interface {}"));
     let patch = Members::parse(text).map_err(fault)?;
-    translate(target, live, patch).map_err(|error| error.of_patch(text))
+    translate(target, live, patch).map_err(|error| match error {
+        error @ BodyError::WrongType { .. } => {
+            let mut outcome = Document::of(&live.seen(target).unwrap_or_default());
+            outcome.merge(text);
+            error.of_patch(&outcome.to_string())
+        }
+        error => error,
+    })
 }
 
 fn translate(target: &Target<'_>, live: &Live, mut patch: Members<'_>) -> Result<Translated, BodyError> {

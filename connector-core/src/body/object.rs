@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 
+use super::document::Document;
 use super::error::{BodyError, invalid_value};
 use super::members::{Members, decoding_fault, quote, type_of, unquote};
 use super::{Live, Target, Translated, owners, secret, yaml};
 use crate::address::BodyType;
 use crate::address::names::{generate_name_faults, subdomain_faults};
+use crate::answer::LAST_APPLIED;
 use crate::origin::{ANNOTATION_CONNECTION_SECRET, ANNOTATION_NAME, ANNOTATION_OWNERS, RESERVED_PREFIX, name_label};
 use crate::status::Cause;
 
@@ -154,11 +156,44 @@ pub(super) fn replace_metadata(
         metadata.set("namespace", quote(target.remote_namespace()));
     } else {
         let secret = rename(live);
+        keep_unchanged(target, live, metadata);
         hide(target, Some(live), metadata, &name, secret.annotation())?;
     }
     metadata.set("name", quote(&target.remote_name(&name)));
     tie(metadata, live);
     Ok(name)
+}
+
+/// What reads differently in remote terms is written back as it is stored, where the user has not changed it: else it would
+/// be the user's change.
+fn keep_unchanged(target: &Target<'_>, live: &Live, metadata: &mut Members<'_>) {
+    const MANAGED: &str = "managedFields";
+    const ANNOTATIONS: &str = "annotations";
+    let annotations = metadata.get(ANNOTATIONS).unwrap_or("null").to_owned();
+    let mut annotations = Members::parse(&annotations).unwrap_or_default();
+    if metadata.get_some(MANAGED).is_none() && annotations.get(LAST_APPLIED).is_none() {
+        return;
+    }
+    let read = |object: &str| Members::parse(object).ok().and_then(|object| metadata_of(&object).ok());
+    let Some((seen, stored)) = live.seen(target).and_then(|seen| read(&seen)).zip(live.stored().and_then(read)) else {
+        return;
+    };
+    let same = |first: &str, second: &str| Document::of(first).equals(&Document::of(second), 0);
+    if let (Some(given), Some(seen), Some(stored)) = (metadata.get(MANAGED), seen.get(MANAGED), stored.get(MANAGED))
+        && same(given, seen)
+    {
+        metadata.set(MANAGED, stored.to_owned());
+    }
+    let applied = |metadata: &Members<'_>| {
+        let annotations = metadata.get(ANNOTATIONS).and_then(|json| Members::parse(json).ok())?;
+        annotations.get(LAST_APPLIED).map(str::to_owned)
+    };
+    if let (Some(given), Some(seen), Some(stored)) = (annotations.get(LAST_APPLIED), applied(&seen), applied(&stored))
+        && unquote(given) == unquote(&seen)
+    {
+        annotations.set(LAST_APPLIED, stored);
+        metadata.set(ANNOTATIONS, annotations.render());
+    }
 }
 
 /// A name that the control plane does not see must be checked here before an object gets it.

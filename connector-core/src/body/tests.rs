@@ -356,7 +356,7 @@ fn imported_secrets_keep_their_name() {
     assert_eq!(merged["spec"], patch["spec"]);
     assert_eq!(merged["metadata"]["annotations"], json!({ANNOTATION_CONNECTION_SECRET: null}));
     let test = json!([{"op": "test", "path": "/spec/writeConnectionSecretToRef/name", "value": "imported"}]);
-    assert_eq!(value(&patched(&imported, &test).unwrap().body)[1], test[0]);
+    assert_eq!(value(&patched(&imported, &test).unwrap().body)[0]["value"]["spec"], imported["spec"]);
 }
 
 /// Wire rule 7.19.
@@ -372,7 +372,7 @@ fn scale_has_only_names() {
     assert_eq!(merge_patch(&target, &live(&stored), patch).unwrap().body, patch);
     let patch = br#"[{"op":"replace","path":"/spec/replicas","value":3}]"#;
     let done = json_patch(&target, &live(&stored), patch).unwrap();
-    assert_eq!(value(&done.body)[1], value(patch)[0]);
+    assert_eq!(value(&done.body)[0], value(patch)[0]);
     let other = scale.to_string().replace("\"db\"", "\"other\"");
     assert!(update(&target, &live(&stored), other.as_bytes(), BodyType::Json).is_err());
 }

@@ -16,7 +16,7 @@ use super::{AnswerBody, Corridor, Passage, full};
 use crate::failure::Failure;
 
 /// The most bytes of one object, with room above what etcd stores, as an object can be converted on the way.
-const MAX_OBJECT: usize = 32 << 20;
+pub(super) const MAX_OBJECT: usize = 32 << 20;
 /// What is looked at of a failure.
 const MAX_STATUS: usize = 1 << 20;
 /// How long the body of one object may take.

@@ -3,7 +3,7 @@
 //! A write by name first reads the object: its labels say whether it is the one that is meant, and the write is tied to its
 //! UID (wire rule 8.7).
 
-use connector_core::address::{BodyType, PatchType, Remote};
+use connector_core::address::{BodyType, PatchType, Query, Remote, Verb};
 use connector_core::answer::Shape;
 use connector_core::body::{self, BodyError, Live, Target, Translated};
 use connector_core::status::Status;
@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use rustls::crypto::SecureRandom;
 
-use super::answer::Sent;
+use super::answer::{MAX_OBJECT, Sent};
 use super::read::ShapeOf;
 use super::{AnswerBody, Corridor, Passage, attributes};
 use crate::admission::Named;
@@ -22,8 +22,9 @@ use crate::failure::Failure;
 const MAX_BODY: usize = 3 << 20;
 /// How often a generated name is tried (wire rule 8.5).
 const GENERATE_TRIES: usize = 8;
-/// How often a write is tried anew when its object was replaced by another of the same name in between.
-const REPLACED_TRIES: usize = 3;
+/// How often a write is tried when its object changes in between. kube-apiserver does the same beside its storage for as long
+/// as the client waits; a control plane is further away, and the client should hear of a conflict before it gives up.
+const CHANGED_TRIES: usize = 10;
 /// What kube-apiserver makes generated names of: no vowels and nothing that looks like another character
 /// (`apimachinery/pkg/util/rand`).
 const SUFFIX_ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -34,6 +35,14 @@ enum Write {
     Update(BodyType),
     Patch(PatchType),
     Delete,
+}
+
+impl Write {
+    /// What of an object the write is tied to: its UID, and the resource version where the outcome is made here.
+    fn tie<'a>(&self, live: &'a Live) -> (&'a str, &'a str) {
+        let version = if matches!(self, Self::Patch(PatchType::Json)) { live.resource_version.as_str() } else { "" };
+        (&live.uid, version)
+    }
 }
 
 impl Corridor {
@@ -138,18 +147,18 @@ impl Corridor {
             self.namespaces.admit(target.namespace, None).await.map_err(Failure::client)?;
         }
         let remote = self.remote(passage)?;
-        let mut live = self.live(passage).await?;
+        let mut live = self.live_for(passage, write).await?;
         let mut tries = 1;
         loop {
             let accept = negotiated.upstream_accept();
             let answer = self.try_write(passage, write, &raw, live.as_ref(), &remote, &accept).await?;
-            // The write was tied to an object that may be gone: the client, who knows nothing of the tie, must not see that
-            // it failed by that. Whatever else is refused is.
-            if tries < REPLACED_TRIES
+            // The write was tied to an object that may be gone, or changed: the client, who knows nothing of the tie, must
+            // not see that it failed by that. Whatever else is refused is.
+            if tries < CHANGED_TRIES
                 && matches!(answer.status(), StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY)
             {
-                let now = self.live(passage).await?;
-                if now.as_ref().map(|now| &now.uid) != live.as_ref().map(|live| &live.uid) {
+                let now = self.live_for(passage, write).await?;
+                if now.as_ref().map(|now| write.tie(now)) != live.as_ref().map(|live| write.tie(live)) {
                     live = now;
                     tries += 1;
                     continue;
@@ -157,6 +166,25 @@ impl Corridor {
             }
             return self.single(passage, &remote, answer, negotiated.shape(&remote, false)).await;
         }
+    }
+
+    /// The object as a write finds it. Of a scale that operations are done on, what that shows goes with it.
+    async fn live_for(&self, passage: &Passage<'_>, write: &Write) -> Result<Option<Live>, Failure> {
+        let live = self.live(passage).await?;
+        let of_scale = passage.request.subresource.as_deref() == Some("scale");
+        let (Some(live), true, Write::Patch(PatchType::Json)) = (live.as_ref(), of_scale, write) else {
+            return Ok(live);
+        };
+        let mut read = passage.request.clone();
+        (read.verb, read.query) = (Verb::Get, Query::default());
+        let passage = Passage { request: &read, ..*passage };
+        let remote = self.remote(&passage)?;
+        let answer = self.send(&passage, &remote, "application/json", None).await?;
+        if !answer.status().is_success() {
+            return Err(self.failed(&passage, Some(&remote), answer).await);
+        }
+        let (_, shown) = self.collect(answer, MAX_OBJECT).await?;
+        Ok(Some(live.clone().showing(shown.into())))
     }
 
     async fn try_write(

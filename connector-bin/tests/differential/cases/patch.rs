@@ -283,8 +283,92 @@ pub(crate) fn cases(of: Kind) -> Vec<Case> {
         ),
         case(is("by too many operations"), {
             let many = |count: usize| of.json_patch("a", format!("[{}]", vec![op("test", "/metadata/name", "\"a\""); count].join(",")));
-            [made(), many(9_000), many(10_001)]
+            [
+                made(),
+                many(10_000),
+                many(10_001),
+                of.json_patch("a", format!("[{}]", vec![op("add", &number, "7"); 10_000].join(","))),
+                of.get("a"),
+            ]
         }),
+        case(is("the whole object"), {
+            let whole = |metadata: &str| {
+                of.json_patch("a", format!(r#"[{}]"#, op("replace", "", &of.with_metadata(metadata))))
+            };
+            [
+                labelled(),
+                whole(r#"{"name":"a","labels":{"l":"2"}}"#),
+                whole(r#"{"name":"a","labels":{"l":"2"},"resourceVersion":"$rv(a)"}"#),
+                whole(r#"{"name":"a","resourceVersion":"1"}"#),
+                whole(r#"{"name":"b","resourceVersion":"$rv(a)"}"#),
+                whole(r#"{"name":"a","namespace":"$other","resourceVersion":"$rv(a)"}"#),
+                whole(r#"{"resourceVersion":"$rv(a)"}"#),
+                of.get("a"),
+                ops(&[op("replace", "", "{}")]),
+                ops(&[op("replace", "", "[]")]),
+                ops(&[op("replace", "", "5")]),
+                ops(&[op("replace", "", "null")]),
+                ops(&[op("test", "", "{}")]),
+                patch(r#"[{"op":"copy","from":"","path":"/spec/x"}]"#),
+                patch(r#"[{"op":"move","from":"/spec","path":""}]"#),
+                ops(&[op("replace", "/metadata", r#"{"name":"a","annotations":{"x":"y"},"resourceVersion":"$rv(a)"}"#)]),
+                ops(&[op("add", "/metadata", r#"{"name":"a"}"#)]),
+                ops(&[op("test", "/metadata", r#"{"name":"a"}"#)]),
+                ops(&[op("replace", "/metadata", "[]")]),
+                ops(&[op("replace", "/metadata", "null")]),
+                ops(&[op("add", "/metadata/labels", r#"{"l":{}}"#), op("replace", "/metadata/labels/l", "\"3\"")]),
+                patch(r#"[{"op":"move","from":"/metadata/annotations","path":"/metadata/labels"}]"#),
+                patch(r#"[{"op":"copy","from":"/metadata","path":"/spec/metadata"}]"#),
+                patch(r#"[{"op":"move","from":"/metadata/name","path":"/metadata/annotations/n"}]"#),
+                of.get("a"),
+            ]
+        }),
+        case(is("strangely by operations"), {
+            let strict = |body: &str| Request { path: format!("{}?fieldValidation=Strict", of.one("a")), ..patch(body) };
+            let labels = r#"{"op":"add","path":"/metadata/labels","value":{"l":"1"}}"#;
+            [
+                made(),
+                patch(r#"[{"op":"test","path":"/metadata/name","value":"a","x":1},{"op":"add","op":"add","path":"/metadata/labels","value":{}}]"#),
+                strict(&format!(r#"[{labels},{{"op":"add","path":"/metadata/labels/m","value":"2","y":{{}}}}]"#)),
+                patch(&format!(r#"[{{"op":"add","path":"{text}","value":"four","x":1}}]"#)),
+                strict(&format!(r#"[{{"op":"add","path":"{text}","value":"four","x":1}}]"#)),
+                strict(&format!(r#"[{labels},{{"op":"add","path":"/spec/colour","value":1}}]"#)),
+                patch(&format!(r#"[{labels},{{"op":"add","path":"/spec/colour","value":1}}]"#)),
+                strict(&format!(r#"[{labels},{{"op":"add","path":"/metadata/colour","value":1}}]"#)),
+                strict(&format!(r#"[{labels},{{"op":"add","path":"{number}","value":"x"}}]"#)),
+                strict(&format!(r#"[{labels}]"#)),
+                Request { path: format!("{}?dryRun=All", of.one("a")), ..patch(r#"[{"op":"remove","path":"/metadata/labels"}]"#) },
+                patch(r#"[{"op":5,"path":"/metadata/labels"}]"#),
+                patch(r#"[{"op":"remove","path":["/metadata/labels"]}]"#),
+                patch(r#"[{"op":"remove","path":"x/metadata/labels"}]"#),
+                patch(r#"[{"op":"replace","path":"/metadata/labels/-1","value":null}]"#),
+                of.get("a"),
+            ]
+        }),
+        case(is("the status by operations"), {
+            let status = |body: &str| Request { path: format!("{}/status", of.one("a")), ..patch(body) };
+            let condition = r#"{"type":"Ready","status":"True","reason":"R","lastTransitionTime":"2020-01-01T00:00:00Z"}"#;
+            [
+                labelled(),
+                status(&format!(r#"[{{"op":"test","path":"/metadata/labels/l","value":"1"}},{{"op":"add","path":"/status","value":{{"conditions":[{condition}]}}}}]"#)),
+                status(r#"[{"op":"remove","path":"/metadata/labels"},{"op":"test","path":"/metadata/name","value":"a"}]"#),
+                status(r#"[{"op":"copy","from":"/metadata/name","path":"/status/conditions/0/message"}]"#),
+                status(r#"[{"op":"test","path":"/metadata/name","value":"b"}]"#),
+                of.get("a"),
+            ]
+        }),
+        case(
+            is("managers by operations"),
+            [
+                labelled(),
+                of.apply("a", "fieldManager=m", of.with_metadata(r#"{"labels":{"k":"1"}}"#)),
+                patch(r#"[{"op":"test","path":"/metadata/managedFields/0/manager","value":"m"}]"#),
+                patch(r#"[{"op":"add","path":"/metadata/labels/z","value":"1"}]"#).header("user-agent", "second/1"),
+                patch(r#"[{"op":"remove","path":"/metadata/labels/l"}]"#).header("user-agent", "third/1"),
+                patch(r#"[{"op":"add","path":"/metadata/labels/z","value":"1"}]"#).header("user-agent", "fourth/1"),
+                of.get("a"),
+            ],
+        ),
         case(
             is("subresources that are not there"),
             [

@@ -64,7 +64,8 @@ fn merge_patches_are_refused() {
         (
             r#"{"metadata":5}"#,
             422,
-            " \"\" is invalid: patch: Invalid value: \"{\\\"metadata\\\":5}\": json: cannot unmarshal number into Go value of \
+            " \"\" is invalid: patch: Invalid value: \"{\\\"apiVersion\\\":\\\"g/v1\\\",\\\"kind\\\":\\\"Foo\\\",\\\"metadata\\\":5,\
+             \\\"spec\\\":{\\\"size\\\":1,\\\"writeConnectionSecretToRef\\\":{\\\"name\\\":\\\"conn\\\"}}}\": json: cannot unmarshal number into Go value of \
              type v1.ObjectMeta",
         ),
         (
