@@ -274,6 +274,15 @@ impl LocalRequest {
         names::is_path_segment(name).then(|| name.to_owned()).filter(|name| !name.is_empty())
     }
 
+    /// The selectors that authorization sees: those of the user, as far as they can be read, for they only narrow (wire rule
+    /// 9.8).
+    pub fn authorized_selectors(&self) -> (FieldSelector, LabelSelector) {
+        if !self.verb.selects() || self.legacy_watch {
+            return Default::default();
+        }
+        (self.field_selector().unwrap_or_default(), self.label_selector().unwrap_or_default())
+    }
+
     /// The user's label selector; empty where none is given.
     pub fn label_selector(&self) -> Result<LabelSelector, AddressError> {
         self.query.get("labelSelector").unwrap_or_default().parse()

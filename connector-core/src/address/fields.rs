@@ -6,14 +6,14 @@ use std::str::FromStr;
 use super::AddressError;
 
 /// Requirements on fields, all of which an object must meet.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FieldSelector {
     /// The requirements, sorted as the reference sorts them.
     pub requirements: Vec<FieldRequirement>,
 }
 
 /// A requirement on one field.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FieldRequirement {
     /// The path of the field, such as `metadata.name`.
     pub field: String,

@@ -12,14 +12,14 @@ use std::vec::IntoIter;
 use super::{AddressError, names};
 
 /// Requirements on labels, all of which an object must meet.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LabelSelector {
     /// The requirements, sorted by key.
     pub requirements: Vec<LabelRequirement>,
 }
 
 /// A requirement on one label.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LabelRequirement {
     /// The key of the label.
     pub key: String,

@@ -127,6 +127,35 @@ fn authorized_name() {
     assert_eq!(name("/apis/g/v/watch/foos?fieldSelector=metadata.name%3Da"), None);
 }
 
+/// Wire rule 9.8: authorization sees the user's selectors as far as they can be read, and none on the legacy paths.
+#[test]
+fn authorized_selectors() {
+    let told = |method: &str, url: &str| {
+        let (fields, labels) = request(method, url).authorized_selectors();
+        (fields.to_string(), labels.to_string())
+    };
+    let both = "fieldSelector=metadata.name%3Da&labelSelector=l%3D1";
+    let all = ("metadata.name=a".to_owned(), "l=1".to_owned());
+    let none = (String::new(), String::new());
+    for (method, url) in [
+        ("GET", format!("/apis/g/v/foos?{both}")),
+        ("GET", format!("/apis/g/v/namespaces/n/foos?watch=1&limit=x&{both}")),
+        ("DELETE", format!("/apis/g/v/namespaces/n/foos?{both}")),
+    ] {
+        assert_eq!(told(method, &url), all, "{method} {url}");
+    }
+    for (method, url) in [
+        ("GET", format!("/apis/g/v/watch/foos?{both}")),
+        ("GET", format!("/apis/g/v/namespaces/n/foos/a?{both}")),
+        ("DELETE", format!("/apis/g/v/namespaces/n/foos/a?{both}")),
+        ("PATCH", format!("/apis/g/v/namespaces/n/foos/a?{both}")),
+    ] {
+        assert_eq!(told(method, &url), none, "{method} {url}");
+    }
+    let broken = "/apis/g/v/foos?labelSelector=l%3D%3D%3D1&fieldSelector=metadata.name%3Da";
+    assert_eq!(told("GET", broken), ("metadata.name=a".to_owned(), String::new()));
+}
+
 /// Wire rules 6.15, 8.15, 5.1.
 #[test]
 fn collections_carry_the_origin_and_translated_selectors() {

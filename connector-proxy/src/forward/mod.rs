@@ -212,8 +212,9 @@ fn unaddressed(error: AddressError) -> Failure {
     }
 }
 
-/// What authorization sees of a request, in local terms (wire rule 9.7).
+/// What authorization sees of a request, in local terms (wire rules 9.7, 9.8).
 fn attributes(request: &LocalRequest, verb: &'static str) -> Attributes {
+    let (fields, labels) = request.authorized_selectors();
     Attributes::Resource {
         verb,
         group: request.group.clone(),
@@ -222,5 +223,7 @@ fn attributes(request: &LocalRequest, verb: &'static str) -> Attributes {
         subresource: request.subresource.clone().unwrap_or_default(),
         namespace: request.namespace.clone().unwrap_or_default(),
         name: request.authorized_name().unwrap_or_default(),
+        fields,
+        labels,
     }
 }

@@ -2,9 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use connector_core::address::{FieldSelector, LabelOperator, LabelSelector};
 use k8s_openapi::api::authorization::v1::{
-    NonResourceAttributes, ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
+    FieldSelectorAttributes, LabelSelectorAttributes, NonResourceAttributes, ResourceAttributes, SubjectAccessReview,
+    SubjectAccessReviewSpec,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldSelectorRequirement, LabelSelectorRequirement};
 use kube::Api;
 use kube::api::PostParams;
 use quick_cache::sync::Cache;
@@ -31,6 +34,8 @@ pub(crate) enum Attributes {
         subresource: String,
         namespace: String,
         name: String,
+        fields: FieldSelector,
+        labels: LabelSelector,
     },
     Path {
         verb: &'static str,
@@ -111,7 +116,7 @@ impl Authorizer {
 fn spec(user: &User, attributes: &Attributes) -> SubjectAccessReviewSpec {
     let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let (resource_attributes, non_resource_attributes) = match attributes {
-        Attributes::Resource { verb, group, version, resource, subresource, namespace, name } => (
+        Attributes::Resource { verb, group, version, resource, subresource, namespace, name, fields, labels } => (
             Some(ResourceAttributes {
                 verb: some(verb),
                 group: some(group),
@@ -120,7 +125,8 @@ fn spec(user: &User, attributes: &Attributes) -> SubjectAccessReviewSpec {
                 subresource: some(subresource),
                 namespace: some(namespace),
                 name: some(name),
-                ..ResourceAttributes::default()
+                field_selector: field_selector(fields),
+                label_selector: label_selector(labels),
             }),
             None,
         ),
@@ -134,6 +140,35 @@ fn spec(user: &User, attributes: &Attributes) -> SubjectAccessReviewSpec {
         resource_attributes,
         non_resource_attributes,
     }
+}
+
+/// What a review says of a selector, as kube-apiserver tells its own authorizers (wire rule 9.8). What it has no word for is
+/// left out, which asks for more.
+fn field_selector(selector: &FieldSelector) -> Option<FieldSelectorAttributes> {
+    let told = selector.requirements.iter().filter(|one| !one.field.is_empty()).map(|one| FieldSelectorRequirement {
+        key: one.field.clone(),
+        operator: if one.equal { "In" } else { "NotIn" }.to_owned(),
+        values: Some(vec![one.value.clone()]),
+    });
+    let told: Vec<_> = told.collect();
+    (!told.is_empty()).then(|| FieldSelectorAttributes { requirements: Some(told), raw_selector: None })
+}
+
+/// The same for labels.
+fn label_selector(selector: &LabelSelector) -> Option<LabelSelectorAttributes> {
+    let told = selector.requirements.iter().filter_map(|one| {
+        let operator = match one.operator {
+            LabelOperator::In | LabelOperator::Equals | LabelOperator::DoubleEquals => "In",
+            LabelOperator::NotIn | LabelOperator::NotEquals => "NotIn",
+            LabelOperator::Exists => "Exists",
+            LabelOperator::DoesNotExist => "DoesNotExist",
+            LabelOperator::GreaterThan | LabelOperator::LessThan => return None,
+        };
+        let values = Some(one.values.clone()).filter(|values| !values.is_empty());
+        Some(LabelSelectorRequirement { key: one.key.clone(), operator: operator.to_owned(), values })
+    });
+    let told: Vec<_> = told.collect();
+    (!told.is_empty()).then(|| LabelSelectorAttributes { requirements: Some(told), raw_selector: None })
 }
 
 impl Attributes {
@@ -161,7 +196,53 @@ impl Attributes {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    fn reviewed(fields: &str, labels: &str) -> serde_json::Value {
+        let attributes = Attributes::Resource {
+            verb: "list",
+            group: "g".into(),
+            version: "v1".into(),
+            resource: "foos".into(),
+            subresource: String::new(),
+            namespace: "team".into(),
+            name: String::new(),
+            fields: fields.parse().unwrap(),
+            labels: labels.parse().unwrap(),
+        };
+        let user = User { name: "jane".into(), uid: String::new(), groups: vec![], extra: Default::default() };
+        serde_json::to_value(spec(&user, &attributes)).unwrap()["resourceAttributes"].clone()
+    }
+
+    /// Wire rule 9.8.
+    #[test]
+    fn reviews_carry_selectors() {
+        let review = reviewed("metadata.name=a,spec.x!=,=b", "a=1,b!=2,c in (x,y),d notin (z),e,!f,g>5");
+        let field =
+            |key: &str, operator: &str, value: &str| json!({"key": key, "operator": operator, "values": [value]});
+        let fields = json!({"requirements": [field("metadata.name", "In", "a"), field("spec.x", "NotIn", "")]});
+        assert_eq!(review["fieldSelector"], fields);
+        let labels = json!({"requirements": [
+            {"key": "a", "operator": "In", "values": ["1"]},
+            {"key": "b", "operator": "NotIn", "values": ["2"]},
+            {"key": "c", "operator": "In", "values": ["x", "y"]},
+            {"key": "d", "operator": "NotIn", "values": ["z"]},
+            {"key": "e", "operator": "Exists"},
+            {"key": "f", "operator": "DoesNotExist"},
+        ]});
+        assert_eq!(review["labelSelector"], labels);
+    }
+
+    /// Wire rule 9.8: nothing is said of selectors that say nothing.
+    #[test]
+    fn reviews_without_selectors_have_none() {
+        for (fields, labels) in [("", ""), (",", "a>1")] {
+            let review = reviewed(fields, labels);
+            assert!(review.get("fieldSelector").is_none() && review.get("labelSelector").is_none(), "{review}");
+        }
+    }
 
     #[test]
     fn refusal_reads_like_the_reference_servers() {
@@ -175,6 +256,8 @@ mod tests {
             subresource: String::new(),
             namespace: "team".into(),
             name: "a".into(),
+            fields: FieldSelector::default(),
+            labels: LabelSelector::default(),
         };
         assert_eq!(
             attributes.refusal(&user, ""),

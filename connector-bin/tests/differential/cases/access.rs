@@ -59,6 +59,22 @@ pub(crate) fn cases() -> Vec<Case> {
                 CLAIM.get("nothing").by_jane(),
             ],
         ),
+        case("access: by selectors", {
+            let selectors = [
+                "?labelSelector=l%3D1,m!%3D2,n+in+(a,b),o+notin+(c),!p",
+                "?labelSelector=l&fieldSelector=metadata.name!%3Dx",
+                "?labelSelector=l%3E0",
+                "?labelSelector=l%3D%3D%3D1",
+                "?fieldSelector=metadata.name%3Da&labelSelector=%3D%3D",
+                "?fieldSelector=%3Dx",
+                "?fieldSelector=spec.text%3Done",
+                "?watch=true&timeoutSeconds=1&labelSelector=l%3D1",
+            ];
+            let made = of.create_labelled("a", r#"{"l":"1"}"#);
+            let lists = selectors.iter().map(|selector| of.list(selector).by_jane());
+            let delete = Request::new("DELETE", format!("{}{}", of.all(), selectors[0])).by_jane();
+            std::iter::once(made).chain(lists).chain([delete]).collect::<Vec<_>>()
+        }),
         case(
             "access: impersonation",
             [
