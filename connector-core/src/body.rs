@@ -32,6 +32,7 @@ pub use self::live::{ConnectionSecret, Live, LiveError};
 pub use self::merge::merge_patch;
 pub use self::object::{apply_patch, check_update, create, generated_name, update};
 use crate::origin::{Form, Hashed};
+use crate::status::Cause;
 
 /// What a body is written to, in local terms.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +88,18 @@ pub struct Translated {
     /// The local name of the object; of a create with `generateName` the one that was generated. Empty where the body is
     /// for a collection.
     pub name: String,
+    /// What is found that the control plane cannot find.
+    pub findings: Findings,
+}
+
+/// What there is to say of what the control plane does not get to see: names, and owner references.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Values that must not be: the client is at fault, and the write must not be done. 422, together with what else is wrong:
+    /// the body is what to ask the control plane with, for a try (`dryRun`).
+    pub faults: Vec<Cause>,
+    /// Texts to warn the client with.
+    pub warnings: Vec<String>,
 }
 
 /// What the fuzzer attacks: a body of every kind, against an object that has something of everything.

@@ -3,6 +3,8 @@
 //! Constructors give the texts and codes of kube-apiserver (`apimachinery/pkg/api/errors`), so that clients which act on
 //! reasons, codes and causes act the same through the connector.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 /// An answer of kind `Status`, in the member order of the reference encoder.
@@ -169,7 +171,10 @@ impl Status {
 
     /// 422 `Invalid` of an object of a kind; `causes` name the fields.
     pub fn invalid(group: &str, kind: &str, name: &str, causes: Vec<Cause>) -> Self {
-        let told: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+        // What is told more than once among the causes is told once here.
+        let mut seen = HashSet::new();
+        let told = causes.iter().filter(|cause| seen.insert((&cause.field, &cause.message)));
+        let told: Vec<String> = told.map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
         let told = match told.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),

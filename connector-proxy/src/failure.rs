@@ -53,6 +53,12 @@ impl Failure {
         self
     }
 
+    /// The same failure with warnings of ours.
+    pub(crate) fn warning(mut self, texts: &[String]) -> Self {
+        self.warnings.extend(texts.iter().filter_map(|text| warning(text)));
+        self
+    }
+
     /// The client asked for something that cannot be.
     pub(crate) fn client(status: Status) -> Self {
         Self::new(Side::Client, status)
@@ -123,6 +129,12 @@ impl From<Unreachable> for Failure {
         // Not logged for each request: the upstream says once that it is away, and once that it is back.
         Self::outage("the control plane cannot be reached; try again later")
     }
+}
+
+/// A `Warning` header as kube-apiserver writes it (wire rule 7.26); `None` for what cannot be in a header.
+pub(crate) fn warning(text: &str) -> Option<HeaderValue> {
+    let quoted = text.replace('\\', r"\\").replace('"', r#"\""#);
+    HeaderValue::from_bytes(format!("299 - \"{quoted}\"").as_bytes()).ok()
 }
 
 /// What the reference server answers where nothing is served.

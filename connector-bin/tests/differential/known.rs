@@ -18,31 +18,7 @@ pub(crate) const KNOWN: &[Known] = &[
             "create with an invalid spec 6",
         ],
     },
-    Known { title: "One kind of fault at a time", places: &["create with invalid labels and annotations 5"] },
-    Known {
-        title: "Words about bodies that are no objects",
-        places: &[
-            "create from YAML 2",
-            "create from YAML 3",
-            "apply with a broken body 1",
-            "apply with a broken body 5",
-            "apply with a broken body 9",
-            "apply with a broken body 11",
-        ],
-    },
-    Known {
-        title: "Warnings beside a refusal",
-        places: &["create of another type 3", "update with a mismatch 5", "read and write in both 9"],
-    },
-    Known {
-        title: "Faults of owner references",
-        places: &[
-            "create with owners 6",
-            "create with owners 7",
-            "update of owners and finalizers 6",
-            "patch owners and finalizers 7",
-        ],
-    },
+    Known { title: "Words about duplicate keys in YAML", places: &["create from YAML 2"] },
     Known {
         title: "Who owns a map",
         places: &[

@@ -188,6 +188,7 @@ impl Side {
                         ("managedFields", Tree::Array(managers)) => {
                             managers.iter_mut().for_each(|manager| self.normalize(manager));
                             managers.retain_mut(|manager| !forget_maps(manager));
+                            managers.iter_mut().for_each(forget_time);
                             // Sorted by time, whose seconds each side counts for itself.
                             managers.sort_by_key(|of| {
                                 ["operation", "manager", "subresource", "apiVersion"]
@@ -270,6 +271,14 @@ fn forget_maps(manager: &mut Tree) -> bool {
         members.retain(|(key, value)| !(key == "f:metadata" && empty(value)));
     }
     empty(fields)
+}
+
+/// A manager that applies what is there already has a time only if it was there before, which is a known difference, too.
+fn forget_time(manager: &mut Tree) {
+    let applied = manager.text(&["operation"]) == "Apply";
+    if let (Tree::Object(members), true) = (manager, applied) {
+        members.retain(|(key, _)| key != "time");
+    }
 }
 
 /// `… is invalid: [b, a]` as `… is invalid: [a, b]`.

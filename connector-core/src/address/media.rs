@@ -203,6 +203,14 @@ impl BodyType {
             _ => Err(MediaError::UnsupportedBody(SERVED)),
         }
     }
+
+    /// The `Content-Type` for the control plane.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Yaml => "application/yaml",
+        }
+    }
 }
 
 /// The kind of a patch (wire rule 8.12).

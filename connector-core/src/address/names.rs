@@ -44,17 +44,6 @@ pub(crate) fn subdomain_faults(name: &str) -> Vec<String> {
     faults
 }
 
-/// The same for `generateName`, of which a trailing dash is no fault.
-pub(crate) fn generate_name_faults(base: &str) -> Vec<String> {
-    match base.strip_suffix('-') {
-        // What the reference puts in the place of the last two characters.
-        Some(rest) if !rest.is_empty() && rest.is_char_boundary(rest.len() - 1) => {
-            subdomain_faults(&format!("{}a", &rest[..rest.len() - 1]))
-        }
-        _ => subdomain_faults(base),
-    }
-}
-
 /// What is wrong with a label key.
 pub(crate) fn label_key_faults(key: &str) -> Vec<String> {
     let example = format!("(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{KEY_REGEX}')");

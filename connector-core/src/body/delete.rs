@@ -3,7 +3,7 @@
 use super::error::BodyError;
 use super::members::{Members, quote, type_of, unquote};
 use super::object::{text, type_meta_fault};
-use super::{Live, Target, Translated};
+use super::{Findings, Live, Target, Translated};
 use crate::address::{BodyType, Query};
 
 /// The body of a DELETE of the object `live`, or of a collection where `live` is `None`.
@@ -46,7 +46,7 @@ fn options(
     let content_type = "application/json";
     let name = target.name.unwrap_or_default().to_owned();
     if body.is_empty() && uid.is_none() {
-        return Ok(Translated { body: Vec::new(), content_type, name });
+        return Ok(Translated { body: Vec::new(), content_type, name, findings: Findings::default() });
     }
     let json;
     let mut options = if body.is_empty() {
@@ -74,7 +74,7 @@ fn options(
         }
         options.set("preconditions", preconditions.render());
     }
-    Ok(Translated { body: options.render().into_bytes(), content_type, name })
+    Ok(Translated { body: options.render().into_bytes(), content_type, name, findings: Findings::default() })
 }
 
 /// The options of a query as a body.

@@ -1,8 +1,11 @@
 //! What can be wrong with a body, and the answer that the reference server gives then.
 
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 
 use super::Target;
+use super::members::{Members, unquote};
 use crate::origin::RESERVED_PREFIX;
 use crate::status::{Cause, Details, Status};
 
@@ -52,14 +55,6 @@ pub enum BodyError {
     /// The object would have no name (wire rule 8.2). 400.
     #[error("the name of the object ({0} based on URL) was undeterminable: name must be provided")]
     NameUndeterminable(String),
-    /// Members have values that they must not have. 422.
-    #[error("the object is invalid")]
-    Invalid {
-        /// The local name of the object.
-        name: String,
-        /// What is wrong with which member.
-        causes: Vec<Cause>,
-    },
     /// A label or annotation under [`RESERVED_PREFIX`] is written (wire rule 11.17). 422; leave it out.
     #[error("{key:?} is reserved")]
     Reserved {
@@ -87,6 +82,9 @@ pub enum BodyError {
     /// An apply patch does not decode. 400.
     #[error("error decoding YAML: {0}")]
     Apply(String),
+    /// An apply patch gives a member the wrong type, or an owner twice. 500, as kube-apiserver says it.
+    #[error("failed to create typed patch object {0}")]
+    NotApplicable(String),
     /// An apply patch says nothing of its type. 400.
     #[error("invalid object type: /, Kind=")]
     Untyped,
@@ -120,7 +118,7 @@ impl BodyError {
                 target.version,
                 kind = target.kind
             )),
-            Self::Invalid { name, causes } => Status::invalid(target.group, target.kind, name, causes.clone()),
+            Self::NotApplicable(_) => Status::failure(500, "", self.to_string()),
             Self::Reserved { name, field, key } => {
                 let message = format!("Forbidden: {key:?} must not be set: keys under {RESERVED_PREFIX} are reserved");
                 let reason = "FieldValueForbidden".to_owned();
@@ -155,6 +153,33 @@ impl BodyError {
         }
     }
 
+    /// The same for an apply of `object` (`typed/validate.go` of structured-merge-diff).
+    pub(super) fn of_applied(self, object: &Members<'_>) -> Self {
+        let metadata = object.get("metadata").unwrap_or("null");
+        let fault = match self {
+            Self::NotApplicable(fault) => fault,
+            Self::WrongType { field, expected, .. } => {
+                let (path, found) = match Members::parse(metadata) {
+                    Ok(members) => (format!(".metadata.{field}"), members.get(field).unwrap_or("null").to_owned()),
+                    Err(_) => (".metadata".to_owned(), metadata.to_owned()),
+                };
+                let found: serde_json::Value = serde_json::from_str(&found).unwrap_or_default();
+                let expected = match expected {
+                    "string" => format!("string, got &value.valueUnstructured{{Value:{found}}}"),
+                    list if list.starts_with("[]") => format!("list, got &{{{}}}", as_go_prints(&found)),
+                    _ => format!("map, got &{{{}}}", as_go_prints(&found)),
+                };
+                format!("{path}: expected {expected}")
+            }
+            other => return other,
+        };
+        let text = |of: &Members<'_>, key| of.get(key).and_then(unquote).unwrap_or_default();
+        let (api_version, kind) = (text(object, "apiVersion"), text(object, "kind"));
+        let metadata = Members::parse(metadata).unwrap_or_default();
+        let (namespace, name) = (text(&metadata, "namespace"), text(&metadata, "name"));
+        Self::NotApplicable(format!("({namespace}/{name}; {api_version}, Kind={kind}): {fault}"))
+    }
+
     /// A body that does not parse; it is shown as the reference server shows it.
     pub(super) fn unrecognized(reason: impl ToString, body: &[u8]) -> Self {
         const SHOWN: usize = 30;
@@ -168,6 +193,24 @@ impl BodyError {
             summary.push_str(" ...");
         }
         Self::Unrecognized { reason: reason.to_string(), summary }
+    }
+}
+
+/// A value as `%v` of Go's `fmt` prints it.
+fn as_go_prints(value: &serde_json::Value) -> String {
+    use serde_json::Value;
+
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(as_go_prints).collect::<Vec<_>>().join(" ")),
+        Value::Object(members) => {
+            let members: BTreeMap<_, _> = members.iter().collect();
+            let told: Vec<_> =
+                members.into_iter().map(|(key, value)| format!("{key}:{}", as_go_prints(value))).collect();
+            format!("map[{}]", told.join(" "))
+        }
+        plain => plain.to_string(),
     }
 }
 

@@ -11,8 +11,9 @@ use super::document::{Document, Edit, segments};
 use super::error::{BODY_MAX, BodyError};
 use super::members::{Members, decoding_fault, quote, unquote};
 use super::object::{metadata_of, replace_metadata};
+use super::owners::Written;
 use super::secret::{self, REF};
-use super::{Live, Target, Translated};
+use super::{Findings, Live, Target, Translated};
 use crate::address::PatchType;
 
 /// The most operations of a JSON patch (`handlers/patch.go`).
@@ -37,6 +38,7 @@ pub fn json_patch(target: &Target<'_>, live: &Live, body: &[u8]) -> Result<Trans
     for raw in &raw {
         operations.push(Operation::parse(raw.get())?);
     }
+    let mut findings = Findings::default();
     let body = if raw.len() < OPERATIONS_MAX && operations.iter().all(|one| one.passes(target)) {
         let mut out = String::with_capacity(text.len() + 80);
         raw.iter().for_each(|raw| push(&mut out, raw.get()));
@@ -44,14 +46,14 @@ pub fn json_patch(target: &Target<'_>, live: &Live, body: &[u8]) -> Result<Trans
         push(&mut out, &format!(r#"{{"op":"test","path":"/metadata/uid","value":{uid}}}"#));
         out
     } else {
-        whole(target, live, &operations)?
+        whole(target, live, &operations, &mut findings)?
     };
     // What is small to write can be large to do.
     if body.len() >= BODY_MAX {
         return Err(BodyError::TooLarge);
     }
     let name = target.name.unwrap_or_default().to_owned();
-    Ok(Translated { body: (body + "]").into_bytes(), content_type: PatchType::Json.content_type(), name })
+    Ok(Translated { body: (body + "]").into_bytes(), content_type: PatchType::Json.content_type(), name, findings })
 }
 
 fn push(out: &mut String, operation: &str) {
@@ -60,7 +62,12 @@ fn push(out: &mut String, operation: &str) {
 }
 
 /// The patch that makes the whole object what `operations` make of it, without the last bracket.
-fn whole(target: &Target<'_>, live: &Live, operations: &[Operation<'_>]) -> Result<String, BodyError> {
+fn whole(
+    target: &Target<'_>,
+    live: &Live,
+    operations: &[Operation<'_>],
+    findings: &mut Findings,
+) -> Result<String, BodyError> {
     let seen = live.seen(target).ok_or(BodyError::Inapplicable)?;
     let mut document = Document::of(&seen);
     let mut copied = 0;
@@ -68,7 +75,7 @@ fn whole(target: &Target<'_>, live: &Live, operations: &[Operation<'_>]) -> Resu
         one.apply(&mut document, &mut copied).ok_or(BodyError::Inapplicable)?;
     }
     let outcome = document.to_string();
-    let object = translate(target, live, &outcome).map_err(|error| error.of_patch(&outcome))?;
+    let object = translate(target, live, &outcome, findings).map_err(|error| error.of_patch(&outcome))?;
     let mut out = String::with_capacity(object.len() + 80);
     // The control plane speaks of members of operations that it does not know, by the number of the operation.
     if operations.iter().any(|one| one.is_strange) {
@@ -85,13 +92,14 @@ fn whole(target: &Target<'_>, live: &Live, operations: &[Operation<'_>]) -> Resu
 }
 
 /// The outcome of a patch as the control plane is to store it.
-fn translate(target: &Target<'_>, live: &Live, outcome: &str) -> Result<String, BodyError> {
+fn translate(target: &Target<'_>, live: &Live, outcome: &str, findings: &mut Findings) -> Result<String, BodyError> {
     // What is no object at all the control plane refuses in its own words.
     let Some(mut object) = Members::parse(outcome).ok().filter(|object| object.get_some("kind").is_some()) else {
         return Ok(outcome.to_owned());
     };
     let mut metadata = metadata_of(&object)?;
-    replace_metadata(target, live, &mut metadata, |live| secret::rename(target, Some(live), &mut object))?;
+    let rename = |live: &Live| secret::rename(target, Some(live), &mut object);
+    replace_metadata(target, live, &mut metadata, rename, Written::Patched, findings)?;
     object.set("metadata", metadata.render());
     Ok(object.render())
 }

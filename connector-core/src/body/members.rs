@@ -147,7 +147,9 @@ fn syntax_fault(json: &str, fault: &serde_json::Error) -> String {
     let told = fault.to_string();
     let place = PLACES.iter().find(|(ours, _)| told.starts_with(ours)).map(|(_, go)| go);
     let line = json.split_inclusive('\n').nth(fault.line().saturating_sub(1)).unwrap_or_default();
-    let found = line.as_bytes().get(fault.column().saturating_sub(1)).filter(|byte| byte.is_ascii_graphic());
+    let found = line.as_bytes().get(fault.column().saturating_sub(1));
+    // Go takes a byte for a character.
+    let found = found.filter(|byte| byte.is_ascii_graphic() || !byte.is_ascii());
     match (place, found) {
         (Some(place), Some(b'\'')) => format!(r"invalid character '\'' {place}"),
         (Some(place), Some(found)) => format!("invalid character '{}' {place}", char::from(*found)),
@@ -191,6 +193,7 @@ mod tests {
             ("{\n\"a\" 1}", "invalid character '1' after object key"),
             ("{\"a\":1 \"b\"}", "invalid character '\"' after object key:value pair"),
             ("[1 2]", "invalid character '2' after array element"),
+            ("{\"a\":1ü}", "invalid character 'Ã' after object key:value pair"),
             ("{", "unexpected end of JSON input"),
         ] {
             let error = serde_json::from_str::<Members<'_>>(json).unwrap_err();

@@ -4,8 +4,9 @@ use super::document::Document;
 use super::error::BodyError;
 use super::members::{Members, decoding_fault, quote, type_of};
 use super::object::{check_name, finish, string, tie};
+use super::owners::{self, Written};
 use super::secret::Change;
-use super::{Live, Target, Translated, owners, secret};
+use super::{Findings, Live, Target, Translated, secret};
 use crate::address::PatchType;
 use crate::origin::{ANNOTATION_CONNECTION_SECRET, ANNOTATION_OWNERS, RESERVED_PREFIX};
 
@@ -54,6 +55,7 @@ fn translate(target: &Target<'_>, live: &Live, mut patch: Members<'_>) -> Result
             body: patch.render().into_bytes(),
             content_type: PatchType::Merge.content_type(),
             name: name.to_owned(),
+            findings: Findings::default(),
         });
     }
 
@@ -69,9 +71,9 @@ fn translate(target: &Target<'_>, live: &Live, mut patch: Members<'_>) -> Result
         None => None,
     };
     let mut own: Vec<(&str, Option<String>)> = Vec::new();
-    if let Some(references) = metadata.get("ownerReferences").map(str::to_owned) {
-        own.push((ANNOTATION_OWNERS, owners::stash(&references, name)?));
-        metadata.remove("ownerReferences");
+    let mut findings = Findings::default();
+    if metadata.get("ownerReferences").is_some() {
+        own.push((ANNOTATION_OWNERS, owners::take(target, &mut metadata, Written::Patched, &mut findings)?));
     }
     match secret::rename(target, Some(live), &mut patch) {
         Change::None => {}
@@ -87,7 +89,7 @@ fn translate(target: &Target<'_>, live: &Live, mut patch: Members<'_>) -> Result
         None => metadata.remove("annotations"),
     }
     tie(&mut metadata, live);
-    finish(patch, &metadata, PatchType::Merge.content_type(), name.to_owned())
+    Ok(finish(patch, &metadata, PatchType::Merge.content_type(), name.to_owned(), findings))
 }
 
 /// What a patch does to the user's labels or annotations. `null` wipes all that the user sees, and nothing else. A key of

@@ -5,11 +5,14 @@ use std::borrow::Cow;
 use super::document::Document;
 use super::error::{BodyError, invalid_value};
 use super::members::{Members, decoding_fault, quote, type_of, unquote};
-use super::{Live, Target, Translated, owners, secret, yaml};
+use super::owners::{self, Written};
+use super::{Findings, Live, Target, Translated, secret, yaml};
 use crate::address::BodyType;
-use crate::address::names::{generate_name_faults, subdomain_faults};
+use crate::address::names::subdomain_faults;
 use crate::answer::LAST_APPLIED;
-use crate::origin::{ANNOTATION_CONNECTION_SECRET, ANNOTATION_NAME, ANNOTATION_OWNERS, RESERVED_PREFIX, name_label};
+use crate::origin::{
+    ANNOTATION_CONNECTION_SECRET, ANNOTATION_NAME, ANNOTATION_OWNERS, LABEL_NAME, RESERVED_PREFIX, name_label,
+};
 use crate::status::Cause;
 
 /// The most characters of a generated name that come from `generateName` (`storage/names/generate.go`).
@@ -31,9 +34,14 @@ pub fn generated_name(base: &str, suffix: &str) -> String {
 /// another where the name exists already, up to 8 times (wire rule 8.5).
 pub fn create(target: &Target<'_>, body: &[u8], body_type: BodyType, suffix: &str) -> Result<Translated, BodyError> {
     let text = text(body, body_type)?;
-    let mut object = typed_object(target, &text, body)?;
+    let mut object = typed_object(&text, body)?;
     let mut metadata = metadata_of(&object)?;
-    check_namespace(target, &metadata)?;
+    let mut findings = Findings::default();
+    let is_typed = api_version_fault(target, &object).is_none()
+        && unquote(object.get("kind").unwrap_or_default()).as_deref() == Some(target.kind);
+    if is_typed {
+        check_namespace(target, &metadata)?;
+    }
 
     let base = string(&metadata, "generateName")?;
     let given = string(&metadata, "name")?;
@@ -41,42 +49,52 @@ pub fn create(target: &Target<'_>, body: &[u8], body_type: BodyType, suffix: &st
         base if given.is_empty() && !base.is_empty() => generated_name(base, suffix),
         _ => given,
     };
-    let mut causes: Vec<Cause> = Vec::new();
-    if !base.is_empty() {
-        let faults = generate_name_faults(&base);
-        causes.extend(faults.iter().map(|fault| invalid_value("metadata.generateName", &base, fault)));
-    }
     if name.is_empty() {
         let (reason, message) = ("FieldValueRequired", "Required value: name or generateName is required");
-        causes.push(Cause { reason: reason.into(), message: message.into(), field: "metadata.name".into() });
-    }
-    let faults = if name.is_empty() { Vec::new() } else { subdomain_faults(&name) };
-    causes.extend(faults.iter().map(|fault| invalid_value("metadata.name", &name, fault)));
-    // Of an object of another kind the control plane says that, and nothing of its name.
-    if !causes.is_empty() && unquote(object.get("kind").unwrap_or_default()).as_deref() == Some(target.kind) {
-        return Err(BodyError::Invalid { name, causes });
+        findings.faults.push(Cause { reason: reason.into(), message: message.into(), field: "metadata.name".into() });
+    } else {
+        findings.faults.extend(name_faults(&name));
     }
 
     let secret = secret::rename(target, None, &mut object);
     metadata.set("name", quote(&target.remote_name(&name)));
-    hide(target, None, &mut metadata, &name, secret.annotation())?;
-    finish(object, &metadata, "application/json", name)
+    let owners = owners::take(target, &mut metadata, Written::Created, &mut findings)?;
+    hide(target, None, &mut metadata, &name, secret.annotation(), owners.as_deref())?;
+    if !findings.faults.is_empty() {
+        stand_in(target, &mut metadata, &name);
+    }
+    // Of an object of another type the control plane says that, and nothing else.
+    if !is_typed {
+        findings = Findings::default();
+    }
+    Ok(finish(object, &metadata, "application/json", name, findings))
 }
 
 /// The body of a PUT, to the object `live` or its status or scale. Origin labels are added again, since a client that never
 /// saw them would remove them (wire rule 8.8).
 pub fn update(target: &Target<'_>, live: &Live, body: &[u8], body_type: BodyType) -> Result<Translated, BodyError> {
     let text = text(body, body_type)?;
-    let mut object = if target.is_scale() { any_object(&text, body)? } else { typed_object(target, &text, body)? };
+    let mut object = if target.is_scale() { any_object(&text, body)? } else { typed_object(&text, body)? };
     let mut metadata = metadata_of(&object)?;
-    let name = replace_metadata(target, live, &mut metadata, |live| secret::rename(target, Some(live), &mut object))?;
-    finish(object, &metadata, "application/json", name)
+    let mut findings = Findings::default();
+    if api_version_fault(target, &object).is_some() {
+        // The control plane says that, nothing else, and warns of what it cannot read of it.
+        let name = target.name.unwrap_or_default();
+        metadata.set("name", quote(&target.remote_name(name)));
+        metadata.remove("ownerReferences");
+        hide(target, Some(live), &mut metadata, name, None, None)?;
+        return Ok(finish(object, &metadata, "application/json", name.to_owned(), findings));
+    }
+    let rename = |live: &Live| secret::rename(target, Some(live), &mut object);
+    let name = replace_metadata(target, live, &mut metadata, rename, Written::Updated, &mut findings)?;
+    Ok(finish(object, &metadata, "application/json", name, findings))
 }
 
 /// What the reference server finds wrong with the body of a PUT before it looks for the object (wire rules 8.1 to 8.3).
 pub fn check_update(target: &Target<'_>, body: &[u8], body_type: BodyType) -> Result<(), BodyError> {
     let text = text(body, body_type)?;
-    let object = if target.is_scale() { any_object(&text, body)? } else { typed_object(target, &text, body)? };
+    let object = if target.is_scale() { any_object(&text, body)? } else { typed_object(&text, body)? };
+    api_version_fault(target, &object).map_or(Ok(()), Err)?;
     let metadata = metadata_of(&object)?;
     check_namespace(target, &metadata)?;
     check_name(target, &string(&metadata, "name")?)
@@ -86,7 +104,6 @@ pub fn check_update(target: &Target<'_>, body: &[u8], body_type: BodyType) -> Re
 ///
 /// Everything of ours is in every apply, since an owner that leaves out a field removes it (wire rule 8.11).
 pub fn apply_patch(target: &Target<'_>, live: Option<&Live>, body: &[u8]) -> Result<Translated, BodyError> {
-    let content_type = "application/apply-patch+yaml";
     let wrong = |error: &dyn ToString| BodyError::Apply(error.to_string());
     let text = std::str::from_utf8(body).map_err(|error| wrong(&error))?;
     // Clients mostly send JSON, whose numbers need no reading.
@@ -99,10 +116,19 @@ pub fn apply_patch(target: &Target<'_>, live: Option<&Live>, body: &[u8]) -> Res
     let go_type = "map[string]interface {}";
     let fault =
         |error| format!("error unmarshaling JSON: while decoding JSON: {}", decoding_fault(&json, &error, go_type));
-    let mut object = match json.trim() {
+    let object = match json.trim() {
         "null" => Members::default(),
         json => Members::parse(json).map_err(|error| wrong(&fault(error)))?,
     };
+    translate_applied(target, live, object.clone()).map_err(|error| error.of_applied(&object))
+}
+
+fn translate_applied(
+    target: &Target<'_>,
+    live: Option<&Live>,
+    mut object: Members<'_>,
+) -> Result<Translated, BodyError> {
+    let content_type = "application/apply-patch+yaml";
     let (api_version, kind) = (string(&object, "apiVersion")?, string(&object, "kind")?);
     if api_version.is_empty() && kind.is_empty() {
         return Err(BodyError::Untyped);
@@ -117,18 +143,23 @@ pub fn apply_patch(target: &Target<'_>, live: Option<&Live>, body: &[u8]) -> Res
         "" if live.is_some() => metadata.remove("name"),
         found => check_name(target, found)?,
     }
+    let mut findings = Findings::default();
     if live.is_none() {
-        check_new_name(url_name)?;
+        findings.faults.extend(name_faults(url_name));
     }
     if target.is_scale() {
         if metadata.get("name").is_some() {
             metadata.set("name", quote(&target.remote_name(url_name)));
         }
         metadata.set("namespace", quote(target.remote_namespace()));
-        return finish(object, &metadata, content_type, url_name.to_owned());
+        return Ok(finish(object, &metadata, content_type, url_name.to_owned(), findings));
     }
     let secret = secret::rename(target, live, &mut object);
-    hide(target, None, &mut metadata, url_name, secret.annotation())?;
+    let owners = owners::take(target, &mut metadata, Written::Applied { anew: live.is_none() }, &mut findings)?;
+    hide(target, None, &mut metadata, url_name, secret.annotation(), owners.as_deref())?;
+    if !findings.faults.is_empty() {
+        stand_in(target, &mut metadata, url_name);
+    }
     // The reference server fills in what is not there, and shows what was there in its texts and to kubectl.
     if !names_namespace {
         metadata.remove("namespace");
@@ -139,7 +170,7 @@ pub fn apply_patch(target: &Target<'_>, live: Option<&Live>, body: &[u8]) -> Res
     if let Some(live) = live {
         tie(&mut metadata, live);
     }
-    finish(object, &metadata, content_type, url_name.to_owned())
+    Ok(finish(object, &metadata, content_type, url_name.to_owned(), findings))
 }
 
 /// Translates the metadata that replaces that of `live`; gives the local name. `rename` renames the connection secret.
@@ -148,6 +179,8 @@ pub(super) fn replace_metadata(
     live: &Live,
     metadata: &mut Members<'_>,
     rename: impl FnOnce(&Live) -> secret::Change,
+    written: Written,
+    findings: &mut Findings,
 ) -> Result<String, BodyError> {
     check_namespace(target, metadata)?;
     let name = string(metadata, "name")?;
@@ -157,7 +190,8 @@ pub(super) fn replace_metadata(
     } else {
         let secret = rename(live);
         keep_unchanged(target, live, metadata);
-        hide(target, Some(live), metadata, &name, secret.annotation())?;
+        let owners = owners::take(target, metadata, written, findings)?;
+        hide(target, Some(live), metadata, &name, secret.annotation(), owners.as_deref())?;
     }
     metadata.set("name", quote(&target.remote_name(&name)));
     tie(metadata, live);
@@ -197,10 +231,17 @@ fn keep_unchanged(target: &Target<'_>, live: &Live, metadata: &mut Members<'_>) 
 }
 
 /// A name that the control plane does not see must be checked here before an object gets it.
-fn check_new_name(name: &str) -> Result<(), BodyError> {
-    let faults = subdomain_faults(name);
-    let causes: Vec<Cause> = faults.iter().map(|fault| invalid_value("metadata.name", name, fault)).collect();
-    if causes.is_empty() { Ok(()) } else { Err(BodyError::Invalid { name: name.to_owned(), causes }) }
+fn name_faults(name: &str) -> Vec<Cause> {
+    subdomain_faults(name).iter().map(|fault| invalid_value("metadata.name", name, fault)).collect()
+}
+
+/// Puts a valid label in the place of that for `name`: what cannot be a name cannot be a label either, which would be one
+/// fault more than the user's.
+fn stand_in(target: &Target<'_>, metadata: &mut Members<'_>, name: &str) {
+    let labels = metadata.get("labels").unwrap_or("{}").to_owned();
+    let mut labels = Members::parse(&labels).unwrap_or_default();
+    labels.set(LABEL_NAME, quote(&target.remote_name(name)));
+    metadata.set("labels", labels.render());
 }
 
 /// Puts everything of ours into metadata: the namespace, origin labels, and annotations. What `live` has under our prefix
@@ -211,6 +252,7 @@ fn hide(
     metadata: &mut Members<'_>,
     name: &str,
     secret: Option<&str>,
+    owners: Option<&str>,
 ) -> Result<(), BodyError> {
     metadata.set("namespace", quote(target.remote_namespace()));
 
@@ -224,8 +266,6 @@ fn hide(
     }
     metadata.set("labels", labels.render());
 
-    let owners = owners::stash(metadata.get("ownerReferences").unwrap_or("null"), name)?;
-    metadata.remove("ownerReferences");
     let given = metadata.get("annotations").unwrap_or("null").to_owned();
     let mut annotations = user_map("metadata.annotations", &given, name)?;
     let reserved = live.iter().flat_map(|live| &live.annotations).filter(|(key, _)| key.starts_with(RESERVED_PREFIX));
@@ -234,11 +274,7 @@ fn hide(
     {
         annotations.set(key, quote(value));
     }
-    let own = [
-        (ANNOTATION_NAME, full_name(name)),
-        (ANNOTATION_OWNERS, owners.as_deref()),
-        (ANNOTATION_CONNECTION_SECRET, secret),
-    ];
+    let own = [(ANNOTATION_NAME, full_name(name)), (ANNOTATION_OWNERS, owners), (ANNOTATION_CONNECTION_SECRET, secret)];
     for (key, value) in own.into_iter().filter_map(|(key, value)| Some((key, value?))) {
         annotations.set(key, quote(value));
     }
@@ -328,8 +364,8 @@ pub(super) fn type_meta_fault(text: &str, error: &serde_json::Error) -> String {
     format!("couldn't get version/kind; json parse error: {}", decoding_fault(text, error, TYPE))
 }
 
-/// An object of the kind and version of the URL (wire rule 8.3). A wrong kind is left to the control plane.
-fn typed_object<'a>(target: &Target<'_>, text: &'a str, body: &[u8]) -> Result<Members<'a>, BodyError> {
+/// An object that says what it is (wire rule 8.3). Whether it is what the URL says is left to the control plane.
+fn typed_object<'a>(text: &'a str, body: &[u8]) -> Result<Members<'a>, BodyError> {
     let object = any_object(text, body)?;
     for key in ["apiVersion", "kind"] {
         if let Err(BodyError::WrongType { found, .. }) = string(&object, key) {
@@ -340,11 +376,17 @@ fn typed_object<'a>(target: &Target<'_>, text: &'a str, body: &[u8]) -> Result<M
     if object.get_some("kind").is_none_or(|kind| kind == "\"\"") {
         return Err(BodyError::unrecognized(format_args!("Object 'Kind' is missing in '{text}'"), body));
     }
-    let (found, expected) = (string(&object, "apiVersion")?, target.api_version());
+    let found = string(&object, "apiVersion")?;
     if found.split('/').count() > 2 {
         return Err(BodyError::unrecognized(format!("unexpected GroupVersion string: {found}"), body));
     }
-    if found == expected { Ok(object) } else { Err(BodyError::ApiVersion { found, expected }) }
+    Ok(object)
+}
+
+/// An object of another API version than the URL's.
+fn api_version_fault(target: &Target<'_>, object: &Members<'_>) -> Option<BodyError> {
+    let (found, expected) = (string(object, "apiVersion").unwrap_or_default(), target.api_version());
+    (found != expected && !target.is_scale()).then_some(BodyError::ApiVersion { found, expected })
 }
 
 /// The metadata of an object as its own list of members.
@@ -359,7 +401,8 @@ pub(super) fn finish(
     metadata: &Members<'_>,
     content_type: &'static str,
     name: String,
-) -> Result<Translated, BodyError> {
+    findings: Findings,
+) -> Translated {
     object.set("metadata", metadata.render());
-    Ok(Translated { body: object.render().into_bytes(), content_type, name })
+    Translated { body: object.render().into_bytes(), content_type, name, findings }
 }

@@ -11,6 +11,7 @@ use crate::origin::{
     ANNOTATION_CONNECTION_SECRET, ANNOTATION_NAME, ANNOTATION_OWNERS, LABEL_CLUSTER, LABEL_NAME, LABEL_NAMESPACE,
     RESERVED_PREFIX,
 };
+use crate::status::Status;
 
 fn scheme() -> Hashed {
     Hashed { cluster: "c1".parse().unwrap(), claim_namespace: "claims".into() }
@@ -46,12 +47,23 @@ fn made(object: &Value) -> Result<Translated, BodyError> {
     create(&target(&scheme(), None), object.to_string().as_bytes(), BodyType::Json, "x7k2p")
 }
 
+/// What is refused, or is to be refused after the control plane was asked what else is wrong.
+fn refusal(done: Result<Translated, BodyError>, target: &Target<'_>) -> Status {
+    match done {
+        Err(error) => error.status(target),
+        Ok(done) => {
+            assert!(!done.findings.faults.is_empty(), "nothing is wrong with it");
+            Status::invalid(target.group, target.kind, &done.name, done.findings.faults)
+        }
+    }
+}
+
 /// The object that the control plane stores once `object` was created.
 fn stored(object: &Value) -> Value {
     let mut stored = value(&made(object).unwrap().body);
     stored["metadata"]["uid"] = "u1".into();
     stored["metadata"]["resourceVersion"] = "7".into();
-    stored
+    tidy(stored)
 }
 
 fn live(stored: &Value) -> Live {
@@ -83,10 +95,20 @@ fn seen(stored: &Value) -> Value {
     tidy(object)
 }
 
-/// What the reference server makes of an object: nothing that is null, no empty map or list in metadata, the namespace.
+/// What the reference server makes of an object: nothing that is null, no empty map or list in metadata, the namespace, no
+/// owner twice.
 fn tidy(mut object: Value) -> Value {
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.entry("namespace").or_insert("team".into());
+        if let Some(Value::Array(owners)) = metadata.get_mut("ownerReferences") {
+            let mut seen = Vec::new();
+            owners.retain(|one| {
+                !seen.contains(one) && {
+                    seen.push(one.clone());
+                    true
+                }
+            });
+        }
         metadata.retain(|_, value| match value {
             Value::Null => false,
             Value::Object(map) => !map.is_empty(),
@@ -179,11 +201,6 @@ fn create_is_refused_in_the_words_of_the_reference() {
             400,
             "the namespace of the provided object does not match the namespace sent on the request".to_owned(),
         ),
-        (
-            json!({"apiVersion": "g/v2", "kind": "Foo", "metadata": {"name": "a"}}),
-            400,
-            "the API version in the data (g/v2) does not match the expected API version (g/v1)".to_owned(),
-        ),
         (name("Bad"), 422, format!("Foo.g \"Bad\" is invalid: metadata.name: Invalid value: \"Bad\": {subdomain}")),
         (
             foo(json!({})),
@@ -240,14 +257,31 @@ fn create_is_refused_in_the_words_of_the_reference() {
         ),
     ];
     for (object, code, message) in table {
-        let status = made(&object).unwrap_err().status(&target(&scheme(), None));
+        let status = refusal(made(&object), &target(&scheme(), None));
         assert_eq!((status.code, status.message), (code, message), "{object}");
     }
     for body in ["", "[]", "{", "5", "null", "\u{0}"] {
         let status = create(&target(&scheme(), None), body.as_bytes(), BodyType::Json, "").unwrap_err();
         assert_eq!(status.status(&target(&scheme(), None)).code, 400, "{body}");
     }
-    assert_eq!(made(&name(&"x".repeat(254))).unwrap_err().status(&target(&scheme(), None)).code, 422);
+    assert_eq!(refusal(made(&name(&"x".repeat(254))), &target(&scheme(), None)).code, 422);
+}
+
+/// Wire rule 8.3: the control plane says so, with its warnings, and nothing of the name; it gets nothing that it could take.
+#[test]
+fn another_version_is_left_to_the_control_plane() {
+    let object =
+        |name: &str| json!({"apiVersion": "g/v2", "kind": "Foo", "metadata": {"name": name, "namespace": "x"}});
+    let done = made(&object("Bad")).unwrap();
+    assert_eq!(done.findings, Findings::default());
+    let stored = stored(&full());
+    for done in [done, updated(&stored, &object("db")).unwrap(), updated(&stored, &object("other")).unwrap()] {
+        let body = value(&done.body);
+        assert_eq!((&body["apiVersion"], &body["metadata"]["labels"][LABEL_CLUSTER]), (&json!("g/v2"), &json!("c1")));
+    }
+    let error = check_update(&target(&scheme(), Some("db")), object("db").to_string().as_bytes(), BodyType::Json);
+    let told = "the API version in the data (g/v2) does not match the expected API version (g/v1)";
+    assert_eq!(error.unwrap_err().to_string(), told);
 }
 
 /// The control plane never sees owner references, so they are checked here.
@@ -256,7 +290,7 @@ fn owner_references_are_checked() {
     let made = |references: Value| made(&foo(json!({"name": "a", "ownerReferences": references})));
     assert!(made(json!([owner("a"), owner("b")])).is_ok());
     assert!(made(json!(null)).is_ok() && made(json!([])).is_ok());
-    let code = |references: Value| made(references).unwrap_err().status(&target(&scheme(), None)).code;
+    let code = |references: Value| refusal(made(references), &target(&scheme(), None)).code;
     assert_eq!(code(json!([{"apiVersion": "v1", "kind": "A", "name": "a"}])), 422);
     assert_eq!(code(json!([{"apiVersion": "g/", "kind": "A", "name": "a", "uid": "u"}])), 422);
     assert_eq!(code(json!([{"apiVersion": "v1", "kind": "Event", "name": "a", "uid": "u"}])), 422);
@@ -413,9 +447,8 @@ fn apply_carries_ours_every_time() {
          type map[string]interface {}"
     );
     let bad = Target { name: Some("Bad"), ..target };
-    let error =
-        apply_patch(&bad, None, br#"{"apiVersion":"g/v1","kind":"Foo","metadata":{"name":"Bad"}}"#).unwrap_err();
-    assert_eq!(error.status(&bad).code, 422, "the control plane sees the hash only");
+    let done = apply_patch(&bad, None, br#"{"apiVersion":"g/v1","kind":"Foo","metadata":{"name":"Bad"}}"#);
+    assert_eq!(refusal(done, &bad).code, 422, "the control plane sees the hash only");
 }
 
 fn patched(stored: &Value, patch: &Value) -> Result<Translated, BodyError> {

@@ -4,8 +4,8 @@
 //! UID (wire rule 8.7).
 
 use connector_core::address::{BodyType, PatchType, Query, Remote, Verb};
-use connector_core::answer::Shape;
-use connector_core::body::{self, BodyError, Live, Target, Translated};
+use connector_core::answer::{self, Shape};
+use connector_core::body::{self, BodyError, Findings, Live, Target, Translated};
 use connector_core::status::Status;
 use http::{Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -16,7 +16,7 @@ use super::answer::{MAX_OBJECT, Sent};
 use super::read::ShapeOf;
 use super::{AnswerBody, Corridor, Passage, attributes};
 use crate::admission::Named;
-use crate::failure::Failure;
+use crate::failure::{Failure, warning};
 
 /// The most bytes of a request's body. The front does not limit what it passes on (wire rule 1.26).
 const MAX_BODY: usize = 3 << 20;
@@ -58,7 +58,7 @@ impl Corridor {
             // The reference server admits what it can read before it looks at its content.
             let name = match &translated {
                 Ok(translated) => Some(&translated.name),
-                Err(BodyError::Invalid { name, .. } | BodyError::Reserved { name, .. }) => Some(name),
+                Err(BodyError::Reserved { name, .. }) => Some(name),
                 Err(_) => None,
             };
             if let Some(name) = name {
@@ -66,8 +66,15 @@ impl Corridor {
                 let named = passage.named(name.strip_suffix(&*suffix).unwrap_or(name));
                 self.namespaces.admit(target.namespace, Some(named)).await.map_err(Failure::client)?;
             }
-            let translated = translated.map_err(|error| refused(&target, &error))?;
+            let translated = match translated {
+                Ok(translated) => translated,
+                Err(error) => return Err(self.refused(passage, &raw, &error).await),
+            };
             let remote = self.remote(passage)?;
+            if !translated.findings.faults.is_empty() {
+                return Err(self.invalid(passage, None, translated).await);
+            }
+            let warnings = translated.findings.warnings.clone();
             let name = translated.name.clone();
             // Nobody else knows the suffix.
             let generated = name.ends_with(&suffix);
@@ -90,7 +97,8 @@ impl Corridor {
                 return Err(created.could_not_generate());
             }
             self.note_created(&created, &named, answer.status());
-            return self.single(&created, &named, answer, negotiated.shape(&remote, false)).await;
+            let answer = self.single(&created, &named, answer, negotiated.shape(&remote, false)).await;
+            return warned(answer, &warnings);
         }
     }
 
@@ -151,7 +159,7 @@ impl Corridor {
         let mut tries = 1;
         loop {
             let accept = negotiated.upstream_accept();
-            let answer = self.try_write(passage, write, &raw, live.as_ref(), &remote, &accept).await?;
+            let (answer, warnings) = self.try_write(passage, write, &raw, live.as_ref(), &remote, &accept).await?;
             // The write was tied to an object that may be gone, or changed: the client, who knows nothing of the tie, must
             // not see that it failed by that. Whatever else is refused is.
             if tries < CHANGED_TRIES
@@ -164,7 +172,8 @@ impl Corridor {
                     continue;
                 }
             }
-            return self.single(passage, &remote, answer, negotiated.shape(&remote, false)).await;
+            let answer = self.single(passage, &remote, answer, negotiated.shape(&remote, false)).await;
+            return warned(answer, &warnings);
         }
     }
 
@@ -187,6 +196,7 @@ impl Corridor {
         Ok(Some(live.clone().showing(shown.into())))
     }
 
+    /// What the control plane answers, and what else there is to warn of.
     async fn try_write(
         &self,
         passage: &Passage<'_>,
@@ -195,15 +205,16 @@ impl Corridor {
         live: Option<&Live>,
         remote: &Remote,
         accept: &str,
-    ) -> Result<Response<kube::client::Body>, Failure> {
+    ) -> Result<(Response<kube::client::Body>, Vec<String>), Failure> {
         let target = self.target(passage);
         let present = || live.ok_or_else(|| passage.not_found());
         let translated = match write {
             Write::Update(body_type) => {
-                if live.is_none() {
-                    body::check_update(&target, raw, *body_type).map_err(|error| refused(&target, &error))?;
+                let checked = if live.is_none() { body::check_update(&target, raw, *body_type) } else { Ok(()) };
+                match checked {
+                    Ok(()) => body::update(&target, present()?, raw, *body_type),
+                    Err(error) => Err(error),
                 }
-                body::update(&target, present()?, raw, *body_type)
             }
             Write::Patch(PatchType::Json) => body::json_patch(&target, present()?, raw),
             Write::Patch(PatchType::Merge) => body::merge_patch(&target, present()?, raw),
@@ -214,19 +225,86 @@ impl Corridor {
                 body::apply_patch(&target, live, raw)
             }
             Write::Delete if live.is_none() => {
-                return self.delete_nothing(passage, raw, remote, accept).await;
+                return Ok((self.delete_nothing(passage, raw, remote, accept).await?, Vec::new()));
             }
             Write::Delete => {
                 let body_type = passage.options_type(raw)?;
                 body::delete_options(&target, Some(present()?), raw, body_type, &passage.request.query)
             }
         };
-        let translated = translated.map_err(|error| refused(&target, &error))?;
+        let translated = match translated {
+            Ok(translated) => translated,
+            Err(error) => return Err(self.refused(passage, raw, &error).await),
+        };
+        if !translated.findings.faults.is_empty() {
+            return Err(self.invalid(passage, live, translated).await);
+        }
+        let warnings = translated.findings.warnings.clone();
         let answer = self.send(passage, remote, accept, Some(translated.into())).await?;
         if live.is_none() {
             self.note_created(passage, remote, answer.status());
         }
-        Ok(answer)
+        Ok((answer, warnings))
+    }
+
+    /// Refuses what cannot be translated. Of what cannot be read the control plane says why, asked for a try in case that it can
+    /// read it.
+    async fn refused(&self, passage: &Passage<'_>, raw: &[u8], error: &BodyError) -> Failure {
+        let refused = refused(&self.target(passage), error);
+        let sent = match error {
+            BodyError::Unrecognized { .. } => passage.body_type().map(|body_type| body_type.content_type()),
+            BodyError::Apply(_) => Ok(PatchType::Apply.content_type()),
+            _ => return refused,
+        };
+        let Ok(content_type) = sent else { return refused };
+        let mut request = passage.request.clone();
+        request.query.set("dryRun", "All");
+        let attempt = Passage { request: &request, ..*passage };
+        let Ok(remote) = self.remote(&attempt) else { return refused };
+        let sent = Sent { body: raw.to_vec(), content_type };
+        match self.send(&attempt, &remote, "application/json", Some(sent)).await {
+            Ok(answer) if answer.status() == StatusCode::BAD_REQUEST => {
+                self.failed(&attempt, Some(&remote), answer).await
+            }
+            _ => refused,
+        }
+    }
+
+    /// Refuses what is invalid in a way that the control plane cannot see. It is asked, for a try, what else is wrong.
+    async fn invalid(&self, passage: &Passage<'_>, live: Option<&Live>, translated: Translated) -> Failure {
+        let Findings { mut faults, warnings } = translated.findings.clone();
+        let name = translated.name.clone();
+        let mut request = passage.request.clone();
+        request.query.set("dryRun", "All");
+        let tried = async {
+            let attempt = Passage { request: &request, ..*passage };
+            let remote = self.remote(&attempt)?;
+            let answer = self.send(&attempt, &remote, "application/json", Some(translated.into())).await?;
+            let (parts, raw) = self.collect(answer, MAX_OBJECT).await?;
+            Ok::<_, Failure>((remote, parts, raw))
+        };
+        let (remote, parts, raw) = match tried.await {
+            Ok(tried) => tried,
+            Err(failure) => return failure,
+        };
+        // The answer is about the object that would be made.
+        request.name = Some(name.clone());
+        let passage = Passage { request: &request, ..*passage };
+        let told = answer::status(&self.asked(&passage), &raw).and_then(|status| status.details).unwrap_or_default();
+        match parts.status.as_u16() {
+            200..300 => {}
+            // The reference server validates before it asks validating admission, and before it creates.
+            403 => {}
+            409 if live.is_none() => {}
+            422 if told.kind == passage.offered.kind => faults.extend(told.causes),
+            // What is told before anything is validated.
+            _ => {
+                let answer = Response::from_parts(parts, raw.to_vec().into());
+                return self.failed(&passage, Some(&remote), answer).await.warning(&warnings);
+            }
+        }
+        let status = Status::invalid(&request.group, &passage.offered.kind, &name, faults);
+        Failure::client(status).with_warnings(&parts.headers).warning(&warnings)
     }
 
     fn note_created(&self, passage: &Passage<'_>, remote: &Remote, status: StatusCode) {
@@ -312,6 +390,15 @@ impl<'a> Passage<'a> {
         status.details.get_or_insert_default().retry_after_seconds = 1;
         Failure::client(status)
     }
+}
+
+/// The same answer with warnings of ours (wire rule 7.26).
+fn warned(answer: Result<Response<AnswerBody>, Failure>, warnings: &[String]) -> Result<Response<AnswerBody>, Failure> {
+    let mut answer = answer.map_err(|failure| failure.warning(warnings))?;
+    for warning in warnings.iter().filter_map(|text| warning(text)) {
+        answer.headers_mut().append(header::WARNING, warning);
+    }
+    Ok(answer)
 }
 
 /// A body that cannot be translated. The client is at fault.

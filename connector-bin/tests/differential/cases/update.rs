@@ -99,6 +99,12 @@ pub(crate) fn cases(of: Kind) -> Vec<Case> {
                 of.put("a", at(r#","finalizers":["example.org/f"]"#)),
                 of.get("a"),
                 of.put("a", at(r#","ownerReferences":[{"apiVersion":"","kind":"","name":"","uid":""}]"#)),
+                of.put("a", at(r#","labels":{"a b":"c"},"ownerReferences":[{"apiVersion":"v1","kind":"Event","name":"","uid":"1"}]"#)),
+                of.put("a", of.with_metadata(r#"{"name":"a","resourceVersion":"1","ownerReferences":[{}]}"#)),
+                of.put("a", of.with_metadata(r#"{"name":"a","ownerReferences":[{}]}"#)),
+                of.put("b", of.with_metadata(r#"{"name":"b","resourceVersion":"1","ownerReferences":[{}]}"#)),
+                Request { path: format!("{}/status", of.one("a")), ..of.put("a", at(r#","ownerReferences":[{}]"#)) },
+                of.put("a", at(r#","ownerReferences":[{"apiVersion":"v1","kind":"A","name":"o","uid":"1"},{"apiVersion":"v1","kind":"A","name":"o","uid":"1"}]"#)),
                 of.put("a", at("")),
             ],
         ),
@@ -128,6 +134,10 @@ pub(crate) fn cases(of: Kind) -> Vec<Case> {
             is("from YAML"),
             [
                 of.create("a"),
+                of.put("a", "").body(YAML, "a: [b"),
+                of.put("b", "").body(YAML, "a: [b"),
+                of.put("a", "{"),
+                of.put("b", "{\"a\":1ü}"),
                 of.put("a", "").body(YAML, format!(
                     "apiVersion: {}\nkind: {}\nmetadata: {{name: a, resourceVersion: \"$rv(a)\", labels: {{a: b}}}}\nspec: {}\n",
                     of.api_version(), of.kind, of.spec

@@ -71,18 +71,59 @@ fn a_json_patch_of_nothing() {
 /// Wire rule 6.9.
 #[test]
 fn owner_references_are_shown_in_order() {
-    let stash = |json| super::super::owners::stash(json, "a");
+    let stash = |json| {
+        let mut findings = Findings::default();
+        owners::stash(json, owners::Written::Created, &mut findings).map(|kept| (kept, findings))
+    };
     let references = r#"[{"uid":"1", "name":"o","kind":"A","controller":true,"apiVersion":"v1"}]"#;
     assert_eq!(
-        stash(references).unwrap().as_deref(),
+        stash(references).unwrap().0.as_deref(),
         Some(r#"[{"apiVersion":"v1","controller":true,"kind":"A","name":"o","uid":"1"}]"#)
     );
-    let event = stash(r#"[{"apiVersion":"v1","kind":"Event","name":"o","uid":"1"}]"#).unwrap_err();
-    let BodyError::Invalid { causes, .. } = event else { panic!("{event:?}") };
+    let (_, findings) = stash(r#"[{"apiVersion":"v1","kind":"Event","name":"o","uid":"1"}]"#).unwrap();
     assert_eq!(
-        causes[0].message,
+        findings.faults[0].message,
         r#"Invalid value: {"apiVersion":"v1","kind":"Event","name":"o","uid":"1"}: /v1, Kind=Event is disallowed from being an owner"#
     );
+}
+
+/// Wire rule 6.9: duplicates go, with a warning.
+#[test]
+fn owner_references_are_kept_once() {
+    let one = r#"{"apiVersion":"v1","kind":"A","name":"o","uid":"1"}"#;
+    for (written, told) in [
+        (owners::Written::Created, ".metadata.ownerReferences contains duplicate entries; API server"),
+        (
+            owners::Written::Patched,
+            ".metadata.ownerReferences contains duplicate entries after mutating admission happens; API",
+        ),
+    ] {
+        let mut findings = Findings::default();
+        let kept = owners::stash(&format!("[{one},{one},{one}]"), written, &mut findings).unwrap();
+        assert_eq!(kept, Some(format!("[{one}]")));
+        assert_eq!(findings.faults, []);
+        let [warning] = findings.warnings.as_slice() else { panic!("{findings:?}") };
+        assert!(warning.starts_with(told) && warning.ends_with("observed: 1, 1"), "{warning}");
+    }
+}
+
+/// Wire rule 8.11: a wrong type is no fault of the client's to kube-apiserver.
+#[test]
+fn applies_of_wrong_types() {
+    let scheme = scheme();
+    let target = target(&scheme, Some("db"));
+    for (metadata, told) in [
+        ("[]", "(/; g/v1, Kind=Foo): .metadata: expected map, got &{[]}"),
+        (r#"{"name":"db","labels":["a",1]}"#, "(/db; g/v1, Kind=Foo): .metadata.labels: expected map, got &{[a 1]}"),
+        (
+            r#"{"name":"db","namespace":"team","ownerReferences":{"b":{"c":null},"a":1}}"#,
+            "(team/db; g/v1, Kind=Foo): .metadata.ownerReferences: expected list, got &{map[a:1 b:map[c:<nil>]]}",
+        ),
+    ] {
+        let body = format!(r#"{{"apiVersion":"g/v1","kind":"Foo","metadata":{metadata}}}"#);
+        let status = apply_patch(&target, None, body.as_bytes()).unwrap_err().status(&target);
+        assert_eq!((status.code, status.message), (500, format!("failed to create typed patch object {told}")));
+    }
 }
 
 /// Wire rules 8.2, 8.14: what is wrong with a body is told before the object is looked for.
