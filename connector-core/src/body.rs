@@ -10,6 +10,7 @@
 //! What is hidden from users is put back into every write: origin labels, the full name where it is too long for a label,
 //! the user's owner references, and the connection secret's name as the user wrote it.
 
+mod apply;
 mod delete;
 mod document;
 mod error;
@@ -25,12 +26,13 @@ mod secret;
 mod tests;
 mod yaml;
 
+pub use self::apply::apply_patch;
 pub use self::delete::{delete_options, delete_options_of_none};
 pub use self::error::BodyError;
 pub use self::json_patch::json_patch;
 pub use self::live::{ConnectionSecret, Live, LiveError};
 pub use self::merge::merge_patch;
-pub use self::object::{apply_patch, check_update, create, generated_name, update};
+pub use self::object::{check_update, create, generated_name, update};
 use crate::origin::{Form, Hashed};
 use crate::status::Cause;
 

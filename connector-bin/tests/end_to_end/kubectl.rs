@@ -156,3 +156,23 @@ async fn everyday_commands() -> Result<()> {
     ensure!(kubectl.ok(["get", "claim", "-A", "-o", "name"]).await?.is_empty());
     Ok(())
 }
+
+/// Wire rule 8.10: a patch that is done in the connector is tied to the version that was read, and nobody notices.
+#[tokio::test]
+async fn json_patches_at_the_same_time_all_count() -> Result<()> {
+    let corridor = Corridor::start().await?;
+    let kubectl = corridor.app.kubectl();
+    kubectl.apply(&claim("default", "db")).await?;
+    kubectl.ok(["label", "kubernetescluster", "db", "first=0"]).await?;
+    let patches = (0..8).map(|at| {
+        let kubectl = kubectl.clone();
+        async move {
+            let patch = format!(r#"[{{"op":"add","path":"/metadata/labels/l{at}","value":"{at}"}}]"#);
+            kubectl.ok(["patch", "kubernetescluster", "db", "--type=json", "-p", &patch]).await
+        }
+    });
+    futures::future::try_join_all(patches).await?;
+    let labels = json(&kubectl, &["get", "kubernetescluster", "db"]).await?["metadata"]["labels"].clone();
+    ensure!(labels.as_object().map(serde_json::Map::len) == Some(9), "{labels}");
+    Ok(())
+}

@@ -1,4 +1,4 @@
-//! Bodies that are whole objects: create, update, apply.
+//! Bodies that are whole objects: create and update.
 
 use std::borrow::Cow;
 
@@ -100,79 +100,6 @@ pub fn check_update(target: &Target<'_>, body: &[u8], body_type: BodyType) -> Re
     check_name(target, &string(&metadata, "name")?)
 }
 
-/// The body of a server-side apply, YAML or JSON. `live` is `None` where the object does not exist and apply creates it.
-///
-/// Everything of ours is in every apply, since an owner that leaves out a field removes it (wire rule 8.11).
-pub fn apply_patch(target: &Target<'_>, live: Option<&Live>, body: &[u8]) -> Result<Translated, BodyError> {
-    let wrong = |error: &dyn ToString| BodyError::Apply(error.to_string());
-    let text = std::str::from_utf8(body).map_err(|error| wrong(&error))?;
-    // Clients mostly send JSON, whose numbers need no reading.
-    let json = match Members::parse(text) {
-        Ok(_) => Cow::Borrowed(text),
-        Err(_) => {
-            Cow::Owned(yaml::to_json(text).map_err(|error| wrong(&format!("error converting YAML to JSON: {error}")))?)
-        }
-    };
-    let go_type = "map[string]interface {}";
-    let fault =
-        |error| format!("error unmarshaling JSON: while decoding JSON: {}", decoding_fault(&json, &error, go_type));
-    let object = match json.trim() {
-        "null" => Members::default(),
-        json => Members::parse(json).map_err(|error| wrong(&fault(error)))?,
-    };
-    translate_applied(target, live, object.clone()).map_err(|error| error.of_applied(&object))
-}
-
-fn translate_applied(
-    target: &Target<'_>,
-    live: Option<&Live>,
-    mut object: Members<'_>,
-) -> Result<Translated, BodyError> {
-    let content_type = "application/apply-patch+yaml";
-    let (api_version, kind) = (string(&object, "apiVersion")?, string(&object, "kind")?);
-    if api_version.is_empty() && kind.is_empty() {
-        return Err(BodyError::Untyped);
-    }
-    let mut metadata = metadata_of(&object)?;
-    check_namespace(target, &metadata)?;
-    let names_namespace = !string(&metadata, "namespace")?.is_empty();
-
-    let url_name = target.name.unwrap_or_default();
-    match string(&metadata, "name")?.as_str() {
-        // The existing object has the name.
-        "" if live.is_some() => metadata.remove("name"),
-        found => check_name(target, found)?,
-    }
-    let mut findings = Findings::default();
-    if live.is_none() {
-        findings.faults.extend(name_faults(url_name));
-    }
-    if target.is_scale() {
-        if metadata.get("name").is_some() {
-            metadata.set("name", quote(&target.remote_name(url_name)));
-        }
-        metadata.set("namespace", quote(target.remote_namespace()));
-        return Ok(finish(object, &metadata, content_type, url_name.to_owned(), findings));
-    }
-    let secret = secret::rename(target, live, &mut object);
-    let owners = owners::take(target, &mut metadata, Written::Applied { anew: live.is_none() }, &mut findings)?;
-    hide(target, None, &mut metadata, url_name, secret.annotation(), owners.as_deref())?;
-    if !findings.faults.is_empty() {
-        stand_in(target, &mut metadata, url_name);
-    }
-    // The reference server fills in what is not there, and shows what was there in its texts and to kubectl.
-    if !names_namespace {
-        metadata.remove("namespace");
-    }
-    if metadata.get("name").is_some() {
-        metadata.set("name", quote(&target.remote_name(url_name)));
-    }
-    if let Some(live) = live {
-        tie(&mut metadata, live);
-    }
-    Ok(finish(object, &metadata, content_type, url_name.to_owned(), findings))
-}
-
 /// Translates the metadata that replaces that of `live`; gives the local name. `rename` renames the connection secret.
 pub(super) fn replace_metadata(
     target: &Target<'_>,
@@ -231,13 +158,13 @@ fn keep_unchanged(target: &Target<'_>, live: &Live, metadata: &mut Members<'_>) 
 }
 
 /// A name that the control plane does not see must be checked here before an object gets it.
-fn name_faults(name: &str) -> Vec<Cause> {
+pub(super) fn name_faults(name: &str) -> Vec<Cause> {
     subdomain_faults(name).iter().map(|fault| invalid_value("metadata.name", name, fault)).collect()
 }
 
 /// Puts a valid label in the place of that for `name`: what cannot be a name cannot be a label either, which would be one
 /// fault more than the user's.
-fn stand_in(target: &Target<'_>, metadata: &mut Members<'_>, name: &str) {
+pub(super) fn stand_in(target: &Target<'_>, metadata: &mut Members<'_>, name: &str) {
     let labels = metadata.get("labels").unwrap_or("{}").to_owned();
     let mut labels = Members::parse(&labels).unwrap_or_default();
     labels.set(LABEL_NAME, quote(&target.remote_name(name)));
@@ -246,7 +173,7 @@ fn stand_in(target: &Target<'_>, metadata: &mut Members<'_>, name: &str) {
 
 /// Puts everything of ours into metadata: the namespace, origin labels, and annotations. What `live` has under our prefix
 /// beyond that is kept.
-fn hide(
+pub(super) fn hide(
     target: &Target<'_>,
     live: Option<&Live>,
     metadata: &mut Members<'_>,

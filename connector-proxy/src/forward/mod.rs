@@ -12,6 +12,7 @@ mod documents;
 mod indented;
 mod outage;
 mod read;
+mod refused;
 mod stream;
 mod write;
 

@@ -4,8 +4,8 @@
 //! UID (wire rule 8.7).
 
 use connector_core::address::{BodyType, PatchType, Query, Remote, Verb};
-use connector_core::answer::{self, Shape};
-use connector_core::body::{self, BodyError, Findings, Live, Target, Translated};
+use connector_core::answer::Shape;
+use connector_core::body::{self, BodyError, Live, Target, Translated};
 use connector_core::status::Status;
 use http::{Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -14,9 +14,10 @@ use rustls::crypto::SecureRandom;
 
 use super::answer::{MAX_OBJECT, Sent};
 use super::read::ShapeOf;
+use super::refused::warned;
 use super::{AnswerBody, Corridor, Passage, attributes};
 use crate::admission::Named;
-use crate::failure::{Failure, warning};
+use crate::failure::Failure;
 
 /// The most bytes of a request's body. The front does not limit what it passes on (wire rule 1.26).
 const MAX_BODY: usize = 3 << 20;
@@ -127,7 +128,7 @@ impl Corridor {
         let body_type = passage.options_type(&raw)?;
         let target = self.target(passage);
         let options = body::delete_options(&target, None, &raw, body_type, &passage.request.query)
-            .map_err(|error| refused(&target, &error))?;
+            .map_err(|error| Failure::client(error.status(&target)))?;
         // The origin selector is part of the remote request (wire rule 6.15).
         let remote = self.remote(passage)?;
         let sent = (!options.body.is_empty()).then(|| options.into());
@@ -247,66 +248,6 @@ impl Corridor {
         Ok((answer, warnings))
     }
 
-    /// Refuses what cannot be translated. Of what cannot be read the control plane says why, asked for a try in case that it can
-    /// read it.
-    async fn refused(&self, passage: &Passage<'_>, raw: &[u8], error: &BodyError) -> Failure {
-        let refused = refused(&self.target(passage), error);
-        let sent = match error {
-            BodyError::Unrecognized { .. } => passage.body_type().map(|body_type| body_type.content_type()),
-            BodyError::Apply(_) => Ok(PatchType::Apply.content_type()),
-            _ => return refused,
-        };
-        let Ok(content_type) = sent else { return refused };
-        let mut request = passage.request.clone();
-        request.query.set("dryRun", "All");
-        let attempt = Passage { request: &request, ..*passage };
-        let Ok(remote) = self.remote(&attempt) else { return refused };
-        let sent = Sent { body: raw.to_vec(), content_type };
-        match self.send(&attempt, &remote, "application/json", Some(sent)).await {
-            Ok(answer) if answer.status() == StatusCode::BAD_REQUEST => {
-                self.failed(&attempt, Some(&remote), answer).await
-            }
-            _ => refused,
-        }
-    }
-
-    /// Refuses what is invalid in a way that the control plane cannot see. It is asked, for a try, what else is wrong.
-    async fn invalid(&self, passage: &Passage<'_>, live: Option<&Live>, translated: Translated) -> Failure {
-        let Findings { mut faults, warnings } = translated.findings.clone();
-        let name = translated.name.clone();
-        let mut request = passage.request.clone();
-        request.query.set("dryRun", "All");
-        let tried = async {
-            let attempt = Passage { request: &request, ..*passage };
-            let remote = self.remote(&attempt)?;
-            let answer = self.send(&attempt, &remote, "application/json", Some(translated.into())).await?;
-            let (parts, raw) = self.collect(answer, MAX_OBJECT).await?;
-            Ok::<_, Failure>((remote, parts, raw))
-        };
-        let (remote, parts, raw) = match tried.await {
-            Ok(tried) => tried,
-            Err(failure) => return failure,
-        };
-        // The answer is about the object that would be made.
-        request.name = Some(name.clone());
-        let passage = Passage { request: &request, ..*passage };
-        let told = answer::status(&self.asked(&passage), &raw).and_then(|status| status.details).unwrap_or_default();
-        match parts.status.as_u16() {
-            200..300 => {}
-            // The reference server validates before it asks validating admission, and before it creates.
-            403 => {}
-            409 if live.is_none() => {}
-            422 if told.kind == passage.offered.kind => faults.extend(told.causes),
-            // What is told before anything is validated.
-            _ => {
-                let answer = Response::from_parts(parts, raw.to_vec().into());
-                return self.failed(&passage, Some(&remote), answer).await.warning(&warnings);
-            }
-        }
-        let status = Status::invalid(&request.group, &passage.offered.kind, &name, faults);
-        Failure::client(status).with_warnings(&parts.headers).warning(&warnings)
-    }
-
     fn note_created(&self, passage: &Passage<'_>, remote: &Remote, status: StatusCode) {
         let request = passage.request;
         let stored = status.is_success() && !request.query.is_dry_run();
@@ -326,7 +267,7 @@ impl Corridor {
         let target = self.target(passage);
         let body_type = passage.options_type(raw)?;
         let options = body::delete_options_of_none(&target, raw, body_type, &passage.request.query)
-            .map_err(|error| refused(&target, &error))?;
+            .map_err(|error| Failure::client(error.status(&target)))?;
         let Some(options) = options else { return Err(passage.not_found()) };
         let answer = self.send(passage, remote, accept, Some(options.into())).await?;
         match answer.status() {
@@ -349,7 +290,7 @@ impl Corridor {
         self.namespaces.admit(namespace, Some(named)).await.map_err(Failure::client)
     }
 
-    fn target<'a>(&'a self, passage: &Passage<'a>) -> Target<'a> {
+    pub(super) fn target<'a>(&'a self, passage: &Passage<'a>) -> Target<'a> {
         let request = passage.request;
         Target {
             scheme: &self.scheme,
@@ -366,7 +307,7 @@ impl Corridor {
 }
 
 impl<'a> Passage<'a> {
-    fn body_type(&self) -> Result<BodyType, Failure> {
+    pub(super) fn body_type(&self) -> Result<BodyType, Failure> {
         BodyType::parse(self.header(header::CONTENT_TYPE)).map_err(|error| Failure::client(error.status()))
     }
 
@@ -390,20 +331,6 @@ impl<'a> Passage<'a> {
         status.details.get_or_insert_default().retry_after_seconds = 1;
         Failure::client(status)
     }
-}
-
-/// The same answer with warnings of ours (wire rule 7.26).
-fn warned(answer: Result<Response<AnswerBody>, Failure>, warnings: &[String]) -> Result<Response<AnswerBody>, Failure> {
-    let mut answer = answer.map_err(|failure| failure.warning(warnings))?;
-    for warning in warnings.iter().filter_map(|text| warning(text)) {
-        answer.headers_mut().append(header::WARNING, warning);
-    }
-    Ok(answer)
-}
-
-/// A body that cannot be translated. The client is at fault.
-fn refused(target: &Target<'_>, error: &BodyError) -> Failure {
-    Failure::client(error.status(target))
 }
 
 impl From<Translated> for Sent {

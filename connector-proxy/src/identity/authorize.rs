@@ -151,7 +151,7 @@ fn field_selector(selector: &FieldSelector) -> Option<FieldSelectorAttributes> {
         values: Some(vec![one.value.clone()]),
     });
     let told: Vec<_> = told.collect();
-    (!told.is_empty()).then(|| FieldSelectorAttributes { requirements: Some(told), raw_selector: None })
+    (!told.is_empty()).then_some(FieldSelectorAttributes { requirements: Some(told), raw_selector: None })
 }
 
 /// The same for labels.
@@ -168,7 +168,7 @@ fn label_selector(selector: &LabelSelector) -> Option<LabelSelectorAttributes> {
         Some(LabelSelectorRequirement { key: one.key.clone(), operator: operator.to_owned(), values })
     });
     let told: Vec<_> = told.collect();
-    (!told.is_empty()).then(|| LabelSelectorAttributes { requirements: Some(told), raw_selector: None })
+    (!told.is_empty()).then_some(LabelSelectorAttributes { requirements: Some(told), raw_selector: None })
 }
 
 impl Attributes {

@@ -76,7 +76,7 @@ pub(crate) fn cases(of: Kind) -> Vec<Case> {
                 of.post(of.with(r#"{"name":"A"}"#, "{}")),
                 of.post(of.with(r#"{"generateName":"A_","finalizers":["x"]}"#, "{}")),
                 metadata(r#"{"labels":{"a b":"c d"}}"#),
-                of.post_with("?fieldValidation=Strict", &unknown.replace(r#""name":"a""#, r#""name":"A""#)),
+                of.post_with("?fieldValidation=Strict", unknown.replace(r#""name":"a""#, r#""name":"A""#)),
                 of.post(unknown.replace(r#""name":"a""#, r#""name":"A""#)),
                 of.post_with("?dryRun=All", of.named("A")),
                 of.post_with("?fieldManager=%00", of.named("A")),
