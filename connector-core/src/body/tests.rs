@@ -309,6 +309,8 @@ fn yaml_bodies() {
     let text = String::from_utf8(done.body).unwrap();
     let spec = r#""spec":{"big":9007199254740993,"min":-9007199254740993,"whole":1,"half":1.5,"octal":420,"true":true,"16":1,"text":"yes","none":null,"list":["a",{"b":1}],"when":"2001-01-01","a":1,"a":2}"#;
     assert!(text.contains(spec), "{text}");
+    let several = format!("{body}---\napiVersion: [\n");
+    assert_eq!(create(&target(&scheme(), None), several.as_bytes(), BodyType::Yaml, "").unwrap().body, text.as_bytes());
     let deep = format!("apiVersion: {}", "[".repeat(5000));
     assert!(create(&target(&scheme(), None), deep.as_bytes(), BodyType::Yaml, "").is_err());
 }

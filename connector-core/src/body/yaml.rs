@@ -12,7 +12,7 @@ use super::members::quote;
 /// The deepest nesting of a YAML body. Reading YAML recurses, so this bounds the stack; JSON is not bounded.
 const DEPTH_MAX: usize = 100;
 
-/// The JSON text of a YAML document.
+/// The JSON text of a YAML document, or of the first of several: the reference library reads no further.
 pub(super) fn to_json(text: &str) -> Result<String, String> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
@@ -21,8 +21,12 @@ pub(super) fn to_json(text: &str) -> Result<String, String> {
         with_snippet: false,
         budget: serde_saphyr::budget! { max_depth: DEPTH_MAX },
     };
-    let Json(json) = serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())?;
-    Ok(json)
+    let mut reader = text.as_bytes();
+    match serde_saphyr::read_with_options::<_, Json>(&mut reader, options).next() {
+        Some(Ok(Json(json))) => Ok(json),
+        Some(Err(error)) => Err(error.to_string()),
+        None => Ok("null".to_owned()),
+    }
 }
 
 /// JSON text, read out of anything.
