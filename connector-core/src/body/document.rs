@@ -53,7 +53,7 @@ impl Document {
         match edit {
             Edit::Test(value) => self.get(path)?.equals(&Self::of(value), 0).then_some(()),
             Edit::Add(value) => self.add(path, Self::of(value)),
-            Edit::Remove => self.remove(path),
+            Edit::Remove => self.remove(path).map(drop),
             Edit::Replace(value) => {
                 let value = Self::of(value);
                 let (holder, key) = self.holder(path)?;
@@ -94,17 +94,30 @@ impl Document {
         Some(())
     }
 
-    pub(super) fn remove(&mut self, path: &str) -> Option<()> {
+    /// Takes out what stands at a path.
+    pub(super) fn remove(&mut self, path: &str) -> Option<Self> {
         let (holder, key) = self.holder(path)?;
         match holder {
-            Self::Object(members) => drop(members.remove(&key)?),
+            Self::Object(members) => members.remove(&key),
             Self::List(items) => {
                 let at = index(&key, items.len()).filter(|at| *at < items.len())?;
-                items.remove(at);
+                Some(items.remove(at))
             }
-            Self::Text(_) => return None,
+            Self::Text(_) => None,
         }
-        Some(())
+    }
+
+    /// The same value as text, however deep it was looked into, and how many bytes had to be written for that. What moves is
+    /// text, so that moves build nothing deep.
+    pub(super) fn flat(self) -> (Self, usize) {
+        match self {
+            Self::Text(_) => (self, 0),
+            open => {
+                let text = open.to_string();
+                let written = text.len();
+                (Self::Text(text), written)
+            }
+        }
     }
 
     /// Merges a patch into it (RFC 7386).

@@ -21,6 +21,9 @@ pub(super) const OPERATIONS_MAX: usize = 10_000;
 /// The most bytes that one patch may copy (`JSONPatchMaxCopyBytes` of `server/config.go`).
 const COPIED_MAX: usize = 3 * 1024 * 1024;
 
+/// The most bytes that the moves of one patch may write again: many objects of the largest size, and a bound on the time.
+const MOVED_MAX: usize = 64 * 1024 * 1024;
+
 /// The body of a JSON patch to the object `live`, or to its status or scale.
 ///
 /// What the control plane answers with 409 may be a conflict that the user knows nothing of: while the object's resource
@@ -70,9 +73,9 @@ fn whole(
 ) -> Result<String, BodyError> {
     let seen = live.seen(target).ok_or(BodyError::Inapplicable)?;
     let mut document = Document::of(&seen);
-    let mut copied = 0;
+    let mut spent = Spent::default();
     for one in operations {
-        one.apply(&mut document, &mut copied).ok_or(BodyError::Inapplicable)?;
+        one.apply(&mut document, &mut spent).ok_or(BodyError::Inapplicable)?;
     }
     let outcome = document.to_string();
     let object = translate(target, live, &outcome, findings).map_err(|error| error.of_patch(&outcome))?;
@@ -104,6 +107,13 @@ fn translate(target: &Target<'_>, live: &Live, outcome: &str, findings: &mut Fin
     Ok(object.render())
 }
 
+/// The bytes that operations have copied and moved so far.
+#[derive(Default)]
+struct Spent {
+    copied: usize,
+    moved: usize,
+}
+
 /// One operation.
 struct Operation<'a> {
     members: Members<'a>,
@@ -122,6 +132,11 @@ impl<'a> Operation<'a> {
             raw => Members::parse(raw)
                 .map_err(|error| BodyError::Patch(decoding_fault(raw, &error, "handlers.jsonPatchOp")))?,
         };
+        // Go reads text that is no Unicode, and could find a path in it.
+        let unreadable = |key| members.get(key).is_some_and(|json| json.starts_with('"') && unquote(json).is_none());
+        if ["op", "path", "from"].into_iter().any(unreadable) {
+            return Err(BodyError::Inapplicable);
+        }
         let text = |key| members.get(key).and_then(unquote);
         let known = ["op", "path", "from", "value"].iter().filter(|key| members.get(key).is_some()).count();
         let (op, path, from) = (text("op").unwrap_or_default(), text("path"), text("from"));
@@ -138,8 +153,8 @@ impl<'a> Operation<'a> {
         !known || (free(&self.path) && from.is_none_or(free))
     }
 
-    /// `None` where it does not apply. `copied` counts what was copied so far.
-    fn apply(&self, document: &mut Document, copied: &mut usize) -> Option<()> {
+    /// `None` where it does not apply.
+    fn apply(&self, document: &mut Document, spent: &mut Spent) -> Option<()> {
         let path = self.path.as_deref()?;
         let value = self.members.get("value");
         match self.op.as_str() {
@@ -149,15 +164,15 @@ impl<'a> Operation<'a> {
             "test" => document.edit(path, Edit::Test(value?)),
             "copy" => {
                 let value = document.get(self.from.as_deref()?)?.to_string();
-                *copied += value.len();
-                (*copied <= COPIED_MAX).then_some(())?;
+                spent.copied += value.len();
+                (spent.copied <= COPIED_MAX).then_some(())?;
                 document.edit(path, Edit::Add(&value))
             }
             "move" => {
-                let from = self.from.as_deref()?;
-                let value = document.get(from)?.to_string();
-                document.edit(from, Edit::Remove)?;
-                document.edit(path, Edit::Add(&value))
+                let (value, written) = document.remove(self.from.as_deref()?)?.flat();
+                spent.moved += written;
+                (spent.moved <= MOVED_MAX).then_some(())?;
+                document.add(path, value)
             }
             _ => None,
         }

@@ -214,6 +214,8 @@ fn json_patches_are_refused() {
         (json!([{"op": "add", "path": "metadata", "value": {}}]).to_string(), 422),
         // What stands before the first slash does not count, as for the reference library.
         (json!([{"op": "replace", "path": "x/metadata/labels", "value": {LABEL_NAME: "x"}}]).to_string(), 422),
+        (r#"[{"op":"remove","path":"\ud800/metadata/labels"}]"#.to_owned(), 422),
+        (r#"[{"op":"move","from":"\udc00/metadata/labels","path":"/spec/x"}]"#.to_owned(), 422),
         (json!(vec![json!({"op": "test", "path": "/kind", "value": "Foo"}); 10_001]).to_string(), 413),
     ];
     for (patch, code) in table {
@@ -270,6 +272,27 @@ fn json_patches_do_not_grow_without_bound() {
         |depth| json!({"op": "add", "path": format!("/metadata/ownerReferences/0{}", "/x".repeat(depth)), "value": {}}),
     );
     assert_eq!(patch(&levels.collect::<Vec<_>>()), Err(BodyError::Inapplicable));
+}
+
+/// Moves nest what they move, and looking into it between them reads it anew each time.
+#[test]
+fn json_patches_move_within_bounds() {
+    let (scheme, stored) = (scheme(), stored(&full()));
+    let target = target(&scheme, Some("db"));
+    let moves = |value: &Value, times: usize| {
+        let mut operations = vec![
+            json!({"op": "add", "path": "/metadata/labels", "value": {}}),
+            json!({"op": "add", "path": "/a", "value": value}),
+        ];
+        for _ in 0..times {
+            operations.push(json!({"op": "add", "path": "/b", "value": {"x": 1}}));
+            operations.push(json!({"op": "move", "from": "/a", "path": "/b/a"}));
+            operations.push(json!({"op": "move", "from": "/b", "path": "/a"}));
+        }
+        json_patch(&target, &live(&stored), Value::from(operations).to_string().as_bytes()).map(|done| done.body.len())
+    };
+    assert!(moves(&json!({}), 3_000).is_ok());
+    assert_eq!(moves(&json!("x".repeat(1 << 20)), 3_000), Err(BodyError::Inapplicable));
 }
 
 /// The reference library takes a missing member for `null`.
