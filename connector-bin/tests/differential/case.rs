@@ -1,6 +1,6 @@
 //! A case: named requests, sent one after the other to both sides.
 
-use crate::exchange::{APPLY_PATCH, JSON, JSON_PATCH, MERGE_PATCH, Request};
+use crate::exchange::{APPLY_PATCH, Answer, JSON, JSON_PATCH, MERGE_PATCH, Request};
 use crate::side::{Clients, Content, Normal, Side};
 use crate::tree;
 
@@ -164,17 +164,46 @@ pub(crate) struct Difference {
 pub(crate) struct Both {
     pub(crate) native: Side,
     pub(crate) through: Side,
+    /// Whether a refusal (400, 404) may lack the warnings that the native one has ("Warnings beside a refusal").
+    pub(crate) bare_refusals: bool,
 }
 
 impl Both {
     pub(crate) fn new(native: &Clients, through: &Clients, namespace: &str) -> Self {
-        Self { native: Side::new(native.clone(), namespace), through: Side::new(through.clone(), namespace) }
+        let (native, through) = (Side::new(native.clone(), namespace), Side::new(through.clone(), namespace));
+        Self { native, through, bare_refusals: false }
     }
 
     /// Sends one request to both, and says how the answers differ.
     pub(crate) async fn ask(&mut self, place: String, request: &Request) -> Option<Difference> {
         let asked = futures::future::join(self.native.ask(request), self.through.ask(request)).await;
         let ((first, native), (second, through)) = asked;
+        self.compare(place, request, (&first, native), (&second, through))
+    }
+
+    /// Says how the events of watches differ.
+    pub(crate) fn compare_watches(
+        &mut self,
+        place: String,
+        request: &Request,
+        native: Answer,
+        through: Answer,
+    ) -> Option<Difference> {
+        let normal = (self.native.normal(request, &native), self.through.normal(request, &through));
+        self.compare(place, request, (&native, normal.0), (&through, normal.1))
+    }
+
+    fn compare(
+        &self,
+        place: String,
+        request: &Request,
+        (first, mut native): (&Answer, Normal),
+        (second, through): (&Answer, Normal),
+    ) -> Option<Difference> {
+        let warned = |normal: &Normal| normal.headers.iter().any(|(name, _)| name == "warning");
+        if self.bare_refusals && [400, 404].contains(&through.status) && !warned(&through) {
+            native.headers.retain(|(name, _)| name != "warning");
+        }
         let mut told = Vec::new();
         let trace = traces(&second.body);
         if !trace.is_empty() {

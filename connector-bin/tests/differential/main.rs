@@ -4,8 +4,8 @@
 //! | variable | what it does | default |
 //! |---|---|---|
 //! | `DIFFERENTIAL_CASES` | only the cases whose name contains this | all |
-//! | `DIFFERENTIAL_SEQUENCES` | how many random sequences | 30 |
-//! | `DIFFERENTIAL_SEED` | where randomness begins, so that a failure can be repeated | by the clock, and printed |
+//! | `DIFFERENTIAL_SEQUENCES` | how many random sequences | 300, none with a filter |
+//! | `DIFFERENTIAL_SEED` | the seed of the first sequence; each has the next, and what it does follows from it | 1 |
 
 mod case;
 mod cases;
@@ -14,6 +14,7 @@ mod known;
 mod sequence;
 mod side;
 mod tree;
+mod watching;
 mod world;
 
 use std::collections::BTreeSet;

@@ -6,6 +6,7 @@ use kube::Client;
 
 use crate::exchange::{Answer, Request};
 use crate::tree::Tree;
+use crate::watching::Watching;
 
 /// The clients of one cluster.
 #[derive(Clone)]
@@ -14,12 +15,20 @@ pub(crate) struct Clients {
     pub(crate) jane: Client,
 }
 
+/// An object as it was seen last.
+struct Seen {
+    uid: String,
+    version: String,
+    /// All of it; not of what is shown in part.
+    whole: Option<Tree>,
+}
+
 /// What one case has seen of one cluster.
 pub(crate) struct Side {
     clients: Clients,
     namespace: String,
-    /// uid and resourceVersion of every object seen, by namespace-less name.
-    objects: HashMap<String, (String, String)>,
+    /// Every object seen, by name and by `namespace/name`.
+    objects: HashMap<String, Seen>,
     list_version: String,
     continues: String,
     generated: Vec<String>,
@@ -63,31 +72,60 @@ impl Side {
 
     /// Sends a request, and answers what came with everything taken out that may differ.
     pub(crate) async fn ask(&mut self, request: &Request) -> (Answer, Normal) {
-        let mut request = request.clone();
-        request.path = self.expand(&request.path);
-        request.body = self.expand(&request.body);
+        let request = self.expanded(request);
         if let Some(body) = Tree::parse(&request.body) {
             let base: String = body.text(&["metadata", "generateName"]).chars().take(58).collect();
             if !base.is_empty() && !self.bases.contains(&base) {
                 self.bases.push(base);
             }
         }
-        let client = if request.by_jane { self.clients.jane.clone() } else { self.clients.admin.clone() };
         let answer = match request.all_pages {
-            true => self.pages(&request, &client).await,
-            false => request.send(&client).await,
+            true => self.pages(&request, self.client(&request)).await,
+            false => request.send(self.client(&request)).await,
         };
-        let tree = if request.is_watch() && answer.status == 200 {
-            Tree::parse_stream(&answer.body)
-        } else {
-            Tree::parse(&answer.body)
-        };
+        let normal = self.normal(&request, &answer);
+        (answer, normal)
+    }
+
+    /// Sends a request, and learns nothing from the answer.
+    pub(crate) async fn peek(&self, request: &Request) -> String {
+        let request = self.expanded(request);
+        request.send(self.client(&request)).await.body
+    }
+
+    /// Opens a watch.
+    pub(crate) async fn watch(&self, request: &Request) -> Watching {
+        let request = self.expanded(request);
+        Watching::open(&request, self.client(&request)).await
+    }
+
+    fn client(&self, request: &Request) -> &Client {
+        if request.by_jane { &self.clients.jane } else { &self.clients.admin }
+    }
+
+    fn expanded(&self, request: &Request) -> Request {
+        let (path, mut body) = (self.expand(&request.path), self.expand(&request.body));
+        if let Some((key, change)) = &request.from_last {
+            let last = self.objects.get(&self.expand(key)).and_then(|seen| seen.whole.clone());
+            if let (Some(mut last), Some(change)) = (last, Tree::parse(&self.expand(change))) {
+                last.merge(change);
+                body = last.to_string();
+            }
+        }
+        Request { path, body, ..request.clone() }
+    }
+
+    /// An answer with everything taken out that may differ.
+    pub(crate) fn normal(&mut self, request: &Request, answer: &Answer) -> Normal {
+        let watch = request.is_watch() && answer.status == 200;
+        let tree = if watch { Tree::parse_stream(&answer.body) } else { Tree::parse(&answer.body) };
         let body = match tree {
             Some(mut tree) => {
+                if request.is_everywhere() {
+                    self.forget_others(&mut tree);
+                }
                 self.learn(&tree, request.method == "POST");
-                if let Tree::Array(events) = &mut tree
-                    && request.is_watch()
-                {
+                if let (true, Tree::Array(events)) = (request.is_watch(), &mut tree) {
                     sort_events(events);
                 }
                 self.normalize(&mut tree);
@@ -96,13 +134,34 @@ impl Side {
             None => Content::Text(self.normal_text(&answer.body)),
         };
         let headers = answer.headers.iter().map(|(name, value)| (name.clone(), self.normal_text(value))).collect();
-        let lines = answer.body.matches('\n').count();
-        let normal = Normal { status: answer.status, headers, body, lines };
-        (answer, normal)
+        // The events of others are lines as well.
+        let lines = if watch && request.is_everywhere() { 0 } else { answer.body.matches('\n').count() };
+        Normal { status: answer.status, headers, body, lines }
+    }
+
+    /// Takes out the objects of other namespaces: sequences run at the same time.
+    fn forget_others(&self, tree: &mut Tree) {
+        let own = [self.namespace.clone(), format!("{}-other", self.namespace)];
+        let is_own = |object: &Tree| {
+            let namespace = object.text(&["metadata", "namespace"]);
+            namespace.is_empty() || own.iter().any(|own| own == namespace)
+        };
+        for (key, object) in [("items", None), ("rows", Some("object"))] {
+            if let Some(Tree::Array(items)) = tree.get_mut(key) {
+                items.retain(|item| object.map_or(Some(item), |object| item.get(object)).is_none_or(is_own));
+            }
+        }
+        if let Tree::Array(events) = tree {
+            events.iter_mut().filter_map(|event| event.get_mut("object")).for_each(|of| self.forget_others(of));
+            events.retain(|event| match event.get("object") {
+                Some(table) if table.text(&["kind"]) == "Table" => !table.items("rows").is_empty(),
+                object => object.is_none_or(is_own),
+            });
+        }
     }
 
     /// The items of all pages of a list.
-    async fn pages(&mut self, request: &Request, client: &Client) -> Answer {
+    async fn pages(&self, request: &Request, client: &Client) -> Answer {
         let (mut pages, mut all, mut next) = (0, Vec::new(), request.clone());
         loop {
             let answer = next.send(client).await;
@@ -121,7 +180,7 @@ impl Side {
     }
 
     /// Fills in what stands for something: `$ns` and `$other` the namespaces of the case, `$uid(NAME)` and `$rv(NAME)` of the
-    /// object of that name as it was last seen, `$list` the version of the last list, `$continue` its token, `$generated` the
+    /// object of that name as it was last seen (or `NAMESPACE/NAME`), `$list` the version of the last list, `$continue` its token, `$generated` the
     /// last name that was generated.
     pub(crate) fn expand(&self, text: &str) -> String {
         let mut text = text
@@ -130,8 +189,10 @@ impl Side {
             .replace("$list", &self.list_version)
             .replace("$continue", &self.continues)
             .replace("$generated", self.generated.last().map_or("none", String::as_str));
-        for (name, (uid, version)) in &self.objects {
-            text = text.replace(&format!("$uid({name})"), uid).replace(&format!("$rv({name})"), version);
+        if text.contains("$uid(") || text.contains("$rv(") {
+            for (name, Seen { uid, version, .. }) in &self.objects {
+                text = text.replace(&format!("$uid({name})"), uid).replace(&format!("$rv({name})"), version);
+            }
         }
         text
     }
@@ -163,7 +224,13 @@ impl Side {
                     if !versions.contains(&version) {
                         versions.push(version.clone());
                     }
-                    self.objects.insert(name, (uid, version));
+                    let in_part = tree.text(&["apiVersion"]) == "meta.k8s.io/v1";
+                    let key = format!("{}/{name}", tree.text(&["metadata", "namespace"]));
+                    for key in [name, key] {
+                        let before = self.objects.remove(&key).and_then(|seen| seen.whole);
+                        let whole = if in_part { before } else { Some(tree.clone()) };
+                        self.objects.insert(key, Seen { uid: uid.clone(), version: version.clone(), whole });
+                    }
                 }
             }
             Tree::Array(events) => {

@@ -19,7 +19,6 @@ pub(crate) struct World {
     _connector: Connector,
     _native: Cluster,
     _app: Cluster,
-    _crossplane: Crossplane,
     _control_plane: Cluster,
 }
 
@@ -31,11 +30,15 @@ impl World {
         // Nobody acts on the objects, on neither side.
         let crossplane = Crossplane::install_idle(&control_plane).await?;
         let widgets = include_str!("widgets.yaml").to_owned();
-        let sets = ["01-eks-kubernetescluster", "05-aws-sqlinstance-v2-namespaced", "06-app-preserve-unknown-fields"];
-        let xrds: Result<Vec<String>> = sets.into_iter().map(fixtures::xrd).collect();
-        for xrd in xrds?.iter().chain([&widgets]) {
+        for xrd in xrds()?.iter().chain([&widgets]) {
             crossplane.offer(xrd).await?;
         }
+        // It would take back what no XRD can say.
+        drop(crossplane);
+        control_plane
+            .kubectl()
+            .ok(["patch", "crd", "widgets.differential.example.org", "--type=json", "-p", SCALABLE])
+            .await?;
         let apis = copy_apis(&control_plane.kubectl(), &native.kubectl()).await?;
         let options = ConnectorOptions {
             claim_namespace: CLAIM_NAMESPACE.to_owned(),
@@ -57,10 +60,33 @@ impl World {
             _connector: connector,
             _native: native,
             _app: app,
-            _crossplane: crossplane,
             _control_plane: control_plane,
         })
     }
+}
+
+/// What XRDs cannot ask for, but CRDs can, in both versions: a scale subresource, and fields to select by.
+const SCALABLE: &str = r#"[
+  {"op":"add","path":"/spec/versions/0/subresources/scale",
+   "value":{"specReplicasPath":".spec.replicas","statusReplicasPath":".status.replicas","labelSelectorPath":".status.selector"}},
+  {"op":"add","path":"/spec/versions/1/subresources/scale",
+   "value":{"specReplicasPath":".spec.replicas","statusReplicasPath":".status.replicas","labelSelectorPath":".status.selector"}},
+  {"op":"add","path":"/spec/versions/0/selectableFields","value":[{"jsonPath":".spec.text"}]},
+  {"op":"add","path":"/spec/versions/1/selectableFields","value":[{"jsonPath":".spec.text"}]}
+]"#;
+
+/// All XRDs of the fixtures. Two pairs of them offer the same API, so of each one is moved to another group.
+fn xrds() -> Result<Vec<String>> {
+    let moved = |set: &str, from: &str, to: &str| fixtures::xrd(set).map(|xrd| xrd.replace(from, to));
+    Ok(vec![
+        fixtures::xrd("01-eks-kubernetescluster")?,
+        fixtures::xrd("02-platform-ref-aws-v1")?,
+        moved("03-platform-ref-aws-v2-namespaced", "aws.platformref.upbound.io", "v2.platformref.example.org")?,
+        moved("04-aws-sqlinstance-v1", "aws.platform.upbound.io", "v1.platform.example.org")?,
+        fixtures::xrd("05-aws-sqlinstance-v2-namespaced")?,
+        fixtures::xrd("06-app-preserve-unknown-fields")?,
+        fixtures::xrd("17-docs-useraccesskey-v2-secret")?,
+    ])
 }
 
 async fn clients(of: &Cluster) -> Result<Clients> {
