@@ -171,9 +171,10 @@ impl Writer {
 
     /// Who set the owner references last owns them all ("Who owns a map"), so one manager does.
     fn by_manager(&mut self, request: Request) -> Request {
-        let change = request.from_last.iter().map(|(_, change)| change);
-        let mut bodies = change.chain([&request.body]);
-        let manager = if bodies.any(|body| body.contains("ownerReferences")) { "owner" } else { self.manager() };
+        let change = request.from_last.as_ref().map(|(_, change)| change);
+        let owners =
+            change.is_some_and(|change| change.contains("ownerReferences")) || request.body.contains("ownerReferences");
+        let manager = if owners { "owner" } else { self.manager() };
         let path = match manager {
             "owner" => request.path.replace("?fieldManager=named", ""),
             _ => request.path.clone(),
