@@ -54,16 +54,16 @@ fn emptied_maps_go() {
 }
 
 /// Wire rule 7.1: the order of `PartialObjectMetadata` is that of the struct, the name before the labels; user references go
-/// behind the annotations there.
+/// behind the annotations there, with their own members in the order of the struct.
 #[test]
 fn partial_object_metadata() {
     let document = format!(
         "{}{}{}",
         r#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"r","namespace":"claims","uid":"u","labels":{"#,
         ours(),
-        r#"},"annotations":{"mcp-connector.upbound.io/owner-references":"[{\"uid\":\"o\"}]"},"finalizers":["f"]}}"#
+        r#"},"annotations":{"mcp-connector.upbound.io/owner-references":"[{\"controller\":true,\"kind\":\"K\",\"uid\":\"o\",\"x\":1.0}]"},"finalizers":["f"]}}"#
     );
-    let local = r#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"my-bucket","namespace":"test","uid":"u","ownerReferences":[{"uid":"o"}],"finalizers":["f"]}}"#;
+    let local = r#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"my-bucket","namespace":"test","uid":"u","ownerReferences":[{"kind":"K","uid":"o","controller":true,"x":1.0}],"finalizers":["f"]}}"#;
     assert_eq!(one(&document).unwrap(), local);
 }
 
