@@ -41,6 +41,7 @@ use crate::json;
 use crate::origin::{Form, Hashed, Origin};
 
 pub use indent::Indenter;
+pub(crate) use managed::shown as shown_managers;
 pub use object::{object, scale};
 pub use rewriter::Rewriter;
 pub use status::{is_status, status};

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use crate::answer::shown_managers;
 use crate::origin::{ANNOTATION_CONNECTION_SECRET, ANNOTATION_OWNERS, Form, Hashed, Origin, RESERVED_PREFIX};
 
 /// The facts of an object as the control plane stores it. Whoever has one must have compared [`Live::origin`] with the
@@ -28,6 +30,8 @@ pub struct Live {
     pub origin: Option<Origin>,
     /// The connection secret that the object names, where it names one.
     pub secret: Option<ConnectionSecret>,
+    /// `managedFields` as JSON, where there are any.
+    pub managed_fields: Option<String>,
 }
 
 /// The two names of a connection secret. They are equal where the object was imported with the name it had.
@@ -44,16 +48,20 @@ pub struct ConnectionSecret {
 #[error("the control plane sent an object that cannot be read: {0}")]
 pub struct LiveError(String);
 
+/// Of no object.
+const ABSENT_UID: &str = "00000000-0000-0000-0000-000000000000";
+
 #[derive(Deserialize)]
 struct Object<'a> {
-    metadata: Metadata,
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
     #[serde(borrow)]
     spec: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Metadata {
+struct Metadata<'a> {
     name: String,
     uid: String,
     #[serde(default)]
@@ -63,6 +71,8 @@ struct Metadata {
     labels: BTreeMap<String, String>,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
+    #[serde(borrow)]
+    managed_fields: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
@@ -80,7 +90,9 @@ impl Live {
     /// Reads an object as the control plane sent it, in JSON.
     pub fn parse(scheme: &Hashed, form: Form, raw: &[u8]) -> Result<Self, LiveError> {
         let object: Object<'_> = serde_json::from_slice(raw).map_err(|error| LiveError(error.to_string()))?;
-        let Metadata { name, uid, resource_version, deletion_timestamp, labels, annotations } = object.metadata;
+        let Metadata { name, uid, resource_version, deletion_timestamp, labels, annotations, managed_fields } =
+            object.metadata;
+        let managed_fields = managed_fields.map(|json| json.get().to_owned());
         let find = |map: &BTreeMap<String, String>, key: &str| map.get(key).cloned();
         let origin =
             scheme.origin(|key| labels.get(key).map(String::as_str), |key| annotations.get(key).map(String::as_str));
@@ -98,7 +110,64 @@ impl Live {
                 .unwrap_or_else(|| stored.clone());
             ConnectionSecret { local, stored }
         });
-        Ok(Self { name, uid, resource_version, deletion_timestamp, labels, annotations, origin, secret })
+        Ok(Self {
+            name,
+            uid,
+            resource_version,
+            deletion_timestamp,
+            labels,
+            annotations,
+            origin,
+            secret,
+            managed_fields,
+        })
+    }
+
+    /// What stands for an object that is not there: a write that is tied to it is refused, or told that there is none.
+    pub fn absent() -> Self {
+        Self {
+            name: String::new(),
+            uid: ABSENT_UID.to_owned(),
+            resource_version: String::new(),
+            deletion_timestamp: None,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            origin: None,
+            secret: None,
+            managed_fields: None,
+        }
+    }
+
+    /// Whether it is [`Live::absent`].
+    pub(super) fn is_absent(&self) -> bool {
+        self.uid == ABSENT_UID
+    }
+
+    /// `managedFields` that a user gives, as the control plane stores them: entries that are as the user sees them stay what
+    /// they are, with our labels and annotations among their fields, so that sending back what was read changes nothing.
+    /// `None` where they go as they came.
+    pub(super) fn restored_managers(&self, given: &str) -> Option<String> {
+        let stored = self.managed_fields.as_deref()?;
+        let entries: Vec<Value> = serde_json::from_str(given).ok()?;
+        let shown = shown_managers(stored, self.owner_references());
+        let shown: Vec<(Option<Value>, &str)> = shown
+            .iter()
+            .map(|(shown, stored)| (shown.as_ref().and_then(|shown| serde_json::from_str(shown).ok()), stored.as_str()))
+            .collect();
+        let hidden = shown.iter().filter(|(shown, _)| shown.is_none()).map(|(_, stored)| (*stored).to_owned());
+        let mut all: Vec<String> = entries
+            .iter()
+            .map(|entry| match shown.iter().find(|(shown, _)| shown.as_ref() == Some(entry)) {
+                Some((_, stored)) => (*stored).to_owned(),
+                None => entry.to_string(),
+            })
+            .collect();
+        if all.is_empty() || all == ["{}"] {
+            // A reset.
+            return None;
+        }
+        all.extend(hidden);
+        Some(format!("[{}]", all.join(",")))
     }
 
     /// The user's owner references as JSON text, where there are any (wire rule 6.9).

@@ -154,6 +154,9 @@ pub(super) fn replace_metadata(
         metadata.set("namespace", quote(target.remote_namespace()));
     } else {
         let secret = rename(live);
+        if let Some(managers) = metadata.get_some("managedFields").and_then(|given| live.restored_managers(given)) {
+            metadata.set("managedFields", managers);
+        }
         hide(target, Some(live), metadata, &name, secret.annotation())?;
     }
     metadata.set("name", quote(&target.remote_name(&name)));
@@ -220,7 +223,7 @@ pub(super) fn full_name(name: &str) -> Option<&str> {
 
 /// Ties a write to the object that was checked, unless the client ties it itself (wire rule 8.7).
 pub(super) fn tie(metadata: &mut Members<'_>, live: &Live) {
-    if metadata.get_some("uid").is_none_or(|uid| uid == "\"\"") {
+    if live.is_absent() || metadata.get_some("uid").is_none_or(|uid| uid == "\"\"") {
         metadata.set("uid", quote(&live.uid));
     }
 }

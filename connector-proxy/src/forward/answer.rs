@@ -18,7 +18,7 @@ use crate::failure::Failure;
 /// The most bytes of one object, with room above what etcd stores, as an object can be converted on the way.
 const MAX_OBJECT: usize = 32 << 20;
 /// What is looked at of a failure.
-const MAX_STATUS: usize = 1 << 20;
+pub(super) const MAX_STATUS: usize = 1 << 20;
 /// How long the body of one object may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use rustls::crypto::SecureRandom;
 
-use super::answer::Sent;
+use super::answer::{MAX_STATUS, Sent};
 use super::read::ShapeOf;
 use super::{AnswerBody, Corridor, Passage, attributes};
 use crate::admission::Named;
@@ -169,14 +169,14 @@ impl Corridor {
         accept: &str,
     ) -> Result<Response<kube::client::Body>, Failure> {
         let target = self.target(passage);
+        let changes = !matches!(write, Write::Delete | Write::Patch(PatchType::Apply));
+        // A Scale is not tied to a UID.
+        if live.is_none() && changes && target.subresource != Some("scale") {
+            return self.write_nothing(passage, write, raw, remote, accept).await;
+        }
         let present = || live.ok_or_else(|| passage.not_found());
         let translated = match write {
-            Write::Update(body_type) => {
-                if live.is_none() {
-                    body::check_update(&target, raw, *body_type).map_err(|error| refused(&target, &error))?;
-                }
-                body::update(&target, present()?, raw, *body_type)
-            }
+            Write::Update(body_type) => body::update(&target, present()?, raw, *body_type),
             Write::Patch(PatchType::Json) => body::json_patch(&target, present()?, raw),
             Write::Patch(PatchType::Merge) => body::merge_patch(&target, present()?, raw),
             Write::Patch(PatchType::Apply) => {
@@ -199,6 +199,37 @@ impl Corridor {
             self.note_created(passage, remote, answer.status());
         }
         Ok(answer)
+    }
+
+    /// An update or a patch of what is not there. What is wrong with the options, and of an update with the body, is told before,
+    /// with the control plane's warnings.
+    async fn write_nothing(
+        &self,
+        passage: &Passage<'_>,
+        write: &Write,
+        raw: &[u8],
+        remote: &Remote,
+        accept: &str,
+    ) -> Result<Response<kube::client::Body>, Failure> {
+        let target = self.target(passage);
+        let translated = match write {
+            Write::Update(body_type) => body::check_update(&target, raw, *body_type)
+                .and_then(|()| body::update(&target, &Live::absent(), raw, *body_type)),
+            // It is not looked at where there is nothing to patch.
+            _ => body::merge_patch(&target, &Live::absent(), b"{}"),
+        };
+        let translated = translated.map_err(|error| refused(&target, &error))?;
+        let answer = self.send(passage, remote, accept, Some(translated.into())).await?;
+        let (parts, raw) = self.collect(answer, MAX_STATUS).await?;
+        let told = serde_json::from_slice::<Status>(&raw).ok().and_then(|status| status.details);
+        let of_options = told.is_some_and(|details| details.kind.ends_with("Options"));
+        match parts.status {
+            StatusCode::UNPROCESSABLE_ENTITY if of_options => {}
+            // The object that is there is another's, and was not written.
+            StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => return Err(passage.not_found()),
+            _ => {}
+        }
+        Ok(Response::from_parts(parts, kube::client::Body::from(raw.to_vec())))
     }
 
     fn note_created(&self, passage: &Passage<'_>, remote: &Remote, status: StatusCode) {
