@@ -73,8 +73,9 @@ impl Side {
     /// Sends a request, and answers what came with everything taken out that may differ.
     pub(crate) async fn ask(&mut self, request: &Request) -> (Answer, Normal) {
         let request = self.expanded(request);
-        if let Some(body) = Tree::parse(&request.body) {
-            let base: String = body.text(&["metadata", "generateName"]).chars().take(58).collect();
+        // Of YAML, too.
+        if let Some((_, base)) = request.body.split_once("\"generateName\":") {
+            let base: String = base.trim_start_matches([' ', '"']).chars().take_while(|c| *c != '"').take(58).collect();
             if !base.is_empty() && !self.bases.contains(&base) {
                 self.bases.push(base);
             }
@@ -125,17 +126,18 @@ impl Side {
                     self.forget_others(&mut tree);
                 }
                 self.learn(&tree, request.method == "POST");
+                self.normalize(&mut tree);
                 if let (true, Tree::Array(events)) = (request.is_watch(), &mut tree) {
                     sort_events(events);
                 }
-                self.normalize(&mut tree);
                 Content::Json(tree)
             }
             None => Content::Text(self.normal_text(&answer.body)),
         };
         let headers = answer.headers.iter().map(|(name, value)| (name.clone(), self.normal_text(value))).collect();
-        // The events of others are lines as well.
-        let lines = if watch && request.is_everywhere() { 0 } else { answer.body.matches('\n').count() };
+        // The events of others are lines as well, and bookmarks that come when they like.
+        let others = watch && (request.is_everywhere() || request.path.contains("allowWatchBookmarks"));
+        let lines = if others { 0 } else { answer.body.matches('\n').count() };
         Normal { status: answer.status, headers, body, lines }
     }
 
@@ -268,18 +270,15 @@ impl Side {
                         }
                         ("message", Tree::Text(message)) => *message = sorted_faults(&self.normal_text(message)),
                         ("items", Tree::Array(items)) => {
-                            items.sort_by_key(|item| {
-                                ["namespace", "name"].map(|key| item.text(&["metadata", key]).to_owned())
-                            });
                             items.iter_mut().for_each(|item| self.normalize(item));
+                            items.sort_by_key(subject_of);
                         }
                         ("rows", Tree::Array(rows)) => {
-                            rows.sort_by_key(|row| {
-                                let namespace = row.text(&["object", "metadata", "namespace"]).to_owned();
-                                (namespace, row.items("cells").first().map(Tree::to_string))
-                            });
                             rows.iter_mut().for_each(|row| self.normalize(row));
                             rows.iter_mut().filter_map(|row| row.get_mut("cells")).for_each(forget_ages);
+                            rows.sort_by_key(|row| {
+                                (row.get("object").map(subject_of), row.items("cells").first().map(Tree::to_string))
+                            });
                         }
                         (_, value) => self.normalize(value),
                     }
@@ -379,16 +378,21 @@ fn columns(event: &mut Tree) -> Option<&mut Tree> {
     event.get_mut("object")?.get_mut("columnDefinitions")
 }
 
-fn subject(event: &Tree) -> (String, String) {
-    let of = match event.get("object") {
-        Some(table) if table.text(&["kind"]) == "Table" => table.items("rows").first().cloned(),
-        object => object.cloned(),
-    };
-    let Some(of) = of else { return Default::default() };
-    if let Some(name) = of.items("cells").first() {
-        return (String::new(), name.to_string());
+fn subject(event: &Tree) -> [String; 3] {
+    let Some(of) = event.get("object") else { return Default::default() };
+    if of.text(&["kind"]) != "Table" {
+        return subject_of(of);
     }
-    (of.text(&["metadata", "namespace"]).to_owned(), of.text(&["metadata", "name"]).to_owned())
+    let Some(row) = of.items("rows").first() else { return Default::default() };
+    match row.get("object") {
+        Some(object) => subject_of(object),
+        None => [row.items("cells").first().map(Tree::to_string).unwrap_or_default(), String::new(), String::new()],
+    }
+}
+
+/// Generated names are the same, and uids are not.
+fn subject_of(object: &Tree) -> [String; 3] {
+    ["namespace", "name", "uid"].map(|key| object.text(&["metadata", key]).to_owned())
 }
 
 /// The text with `<5>` for the five random characters behind every `base`.
