@@ -79,14 +79,21 @@ fn localize_quoted_objects(asked: &Asked, text: &mut String) {
             continue;
         };
         at = end;
-        if object.contains(RESERVED_PREFIX) {
-            let local = local_object(asked, &object).unwrap_or_else(|| "{}".to_owned());
-            let local = serde_json::Value::from(local).to_string();
-            text.replace_range(start..end, &local);
-            at = start + local.len();
-        }
+        let told = match () {
+            () if object.contains(RESERVED_PREFIX) => local_object(asked, &object),
+            () if object.contains(SCALE) => {
+                super::scale(asked, object.as_bytes()).ok().and_then(|scale| String::from_utf8(scale).ok())
+            }
+            () => continue,
+        };
+        let local = serde_json::Value::from(told.unwrap_or_else(|| "{}".to_owned())).to_string();
+        text.replace_range(start..end, &local);
+        at = start + local.len();
     }
 }
+
+/// What a Scale has, which has no labels (wire rule 7.19).
+const SCALE: &str = r#""kind":"Scale""#;
 
 fn local_object(asked: &Asked, object: &str) -> Option<String> {
     let source = object.as_bytes();
