@@ -164,7 +164,7 @@ pub(crate) struct Difference {
 pub(crate) struct Both {
     pub(crate) native: Side,
     pub(crate) through: Side,
-    /// Whether a refusal (400, 404) may lack the warnings that the native one has ("Warnings beside a refusal").
+    /// Whether a refusal may lack the warnings that the native one has ("Warnings beside a refusal").
     pub(crate) bare_refusals: bool,
 }
 
@@ -201,8 +201,13 @@ impl Both {
         (second, through): (&Answer, Normal),
     ) -> Option<Difference> {
         let warned = |normal: &Normal| normal.headers.iter().any(|(name, _)| name == "warning");
-        if self.bare_refusals && [400, 404].contains(&through.status) && !warned(&through) {
-            native.headers.retain(|(name, _)| name != "warning");
+        if self.bare_refusals && !warned(&through) {
+            // Of what is refused as invalid, only the warning of the version.
+            native.headers.retain(|(name, value)| match through.status {
+                400 | 404 => name != "warning",
+                422 => name != "warning" || !value.contains("use v1 of widgets"),
+                _ => true,
+            });
         }
         let mut told = Vec::new();
         let trace = traces(&second.body);
@@ -211,7 +216,7 @@ impl Both {
         }
         if native != through {
             told.extend(differences(&native, &through));
-            if native.status != through.status || told.is_empty() {
+            if native.status != through.status || native.body == through.body {
                 told.push(format!("native  answered {} {:?} {}", first.status, first.headers, short(&first.body)));
                 told.push(format!("through answered {} {:?} {}", second.status, second.headers, short(&second.body)));
             }

@@ -135,8 +135,8 @@ impl Side {
             None => Content::Text(self.normal_text(&answer.body)),
         };
         let headers = answer.headers.iter().map(|(name, value)| (name.clone(), self.normal_text(value))).collect();
-        // The events of others are lines as well, and bookmarks that come when they like.
-        let others = watch && (request.is_everywhere() || request.path.contains("allowWatchBookmarks"));
+        // What is others' has lines as well, and bookmarks that come when they like.
+        let others = request.is_everywhere() || (watch && request.path.contains("allowWatchBookmarks"));
         let lines = if others { 0 } else { answer.body.matches('\n').count() };
         Normal { status: answer.status, headers, body, lines }
     }

@@ -41,6 +41,7 @@ pub(crate) async fn run(world: &World, filter: &str) -> Result<Vec<Difference>> 
     // The same sequences each time, unless others are asked for: a run that finds something can be repeated.
     let first = number("DIFFERENTIAL_SEED")?.unwrap_or(1);
     crate::tell(&format!("{count} sequences of {STEPS} steps from seed {first}"));
+    play::warm_up(world).await?;
     let all = stream::iter(first..first + count).map(|seed| one(world, seed)).buffer_unordered(AT_ONCE);
     let found: Vec<Option<Difference>> = all.try_collect().await?;
     Ok(found.into_iter().flatten().collect())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::Value;
 
 use super::Step;
@@ -23,6 +23,20 @@ struct Open<'a> {
     watch: &'a Watch,
     native: Watching,
     through: Watching,
+}
+
+/// Waits until everything can be listed: a storage that is new answers 429 for a while.
+pub(super) async fn warm_up(world: &World) -> Result<()> {
+    let sides = [Side::new(world.native_clients.clone(), "default"), Side::new(world.app_clients.clone(), "default")];
+    for (side, subject) in sides.iter().flat_map(|side| super::kinds::ALL.iter().map(move |subject| (side, subject))) {
+        let ended = tokio::time::Instant::now() + COLLECTION;
+        let list = Request::new("GET", subject.kind.everywhere());
+        while side.peek(&list).await.contains("\"kind\":\"Status\"") {
+            ensure!(tokio::time::Instant::now() < ended, "{} cannot be listed", subject.kind.plural);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    Ok(())
 }
 
 /// The first difference, and which step shows it. All that is there in the end is compared, too, and what was watched.
