@@ -1,7 +1,7 @@
 //! A case: named requests, sent one after the other to both sides.
 
 use crate::exchange::{APPLY_PATCH, Answer, JSON, JSON_PATCH, MERGE_PATCH, Request};
-use crate::side::{Clients, Content, Normal, Side};
+use crate::side::{self, Clients, Content, Normal, Side};
 use crate::tree;
 
 /// Requests that belong together, in two namespaces of their own.
@@ -164,14 +164,15 @@ pub(crate) struct Difference {
 pub(crate) struct Both {
     pub(crate) native: Side,
     pub(crate) through: Side,
-    /// Whether a refusal may lack the warnings that the native one has ("Warnings beside a refusal").
-    pub(crate) bare_refusals: bool,
+    /// What is asked comes from chance: known differences that nobody can leave out are passed over. A refusal may lack the
+    /// warnings that the native one has ("Warnings beside a refusal").
+    pub(crate) random: bool,
 }
 
 impl Both {
     pub(crate) fn new(native: &Clients, through: &Clients, namespace: &str) -> Self {
         let (native, through) = (Side::new(native.clone(), namespace), Side::new(through.clone(), namespace));
-        Self { native, through, bare_refusals: false }
+        Self { native, through, random: false }
     }
 
     /// Sends one request to both, and says how the answers differ.
@@ -190,7 +191,10 @@ impl Both {
         through: Answer,
     ) -> Option<Difference> {
         let normal = (self.native.normal(request, &native), self.through.normal(request, &through));
-        self.compare(place, request, (&native, normal.0), (&through, normal.1))
+        let events = [("native ", events(&normal.0)), ("through", events(&normal.1))];
+        let mut difference = self.compare(place, request, (&native, normal.0), (&through, normal.1))?;
+        difference.told.extend(events.map(|(side, events)| format!("{side} saw {events:?}")));
+        Some(difference)
     }
 
     fn compare(
@@ -198,10 +202,14 @@ impl Both {
         place: String,
         request: &Request,
         (first, mut native): (&Answer, Normal),
-        (second, through): (&Answer, Normal),
+        (second, mut through): (&Answer, Normal),
     ) -> Option<Difference> {
         let warned = |normal: &Normal| normal.headers.iter().any(|(name, _)| name == "warning");
-        if self.bare_refusals && !warned(&through) {
+        if self.random {
+            // Indented or not; who owns a map has lines, too ("Who owns a map").
+            (native.lines, through.lines) = (native.lines.min(2), through.lines.min(2));
+        }
+        if self.random && !warned(&through) {
             // Of what is refused as invalid, only the warning of the version.
             native.headers.retain(|(name, value)| match through.status {
                 400 | 404 => name != "warning",
@@ -216,13 +224,22 @@ impl Both {
         }
         if native != through {
             told.extend(differences(&native, &through));
-            if native.status != through.status || native.body == through.body {
+            if native.lines != through.lines {
+                told.extend(first_line(&first.body, &second.body));
+            }
+            if native.status != through.status || told.is_empty() {
                 told.push(format!("native  answered {} {:?} {}", first.status, first.headers, short(&first.body)));
                 told.push(format!("through answered {} {:?} {}", second.status, second.headers, short(&second.body)));
             }
         }
         (!told.is_empty()).then(|| Difference { place, request: self.through.expand(&request.told()), told })
     }
+}
+
+/// The events of a watch in short.
+fn events(of: &Normal) -> Vec<String> {
+    let Content::Json(tree::Tree::Array(events)) = &of.body else { return Vec::new() };
+    events.iter().map(|event| format!("{} {}", event.text(&["type"]), side::subject(event).join("/"))).collect()
 }
 
 fn differences(native: &Normal, through: &Normal) -> Vec<String> {
@@ -244,6 +261,14 @@ fn differences(native: &Normal, through: &Normal) -> Vec<String> {
         told.push(format!("lines of the body: native {}, through {}", native.lines, through.lines));
     }
     told
+}
+
+/// The first line that is indented differently.
+fn first_line(native: &str, through: &str) -> Option<String> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let both = || native.lines().zip(through.lines());
+    let (native, through) = both().find(|(native, through)| indent(native) != indent(through))?;
+    Some(format!("first by its indent:\n      native  {native}\n      through {through}"))
 }
 
 /// What would betray the control plane in an answer.

@@ -378,7 +378,8 @@ fn columns(event: &mut Tree) -> Option<&mut Tree> {
     event.get_mut("object")?.get_mut("columnDefinitions")
 }
 
-fn subject(event: &Tree) -> [String; 3] {
+/// What an event is about: namespace, name and uid.
+pub(crate) fn subject(event: &Tree) -> [String; 3] {
     let Some(of) = event.get("object") else { return Default::default() };
     if of.text(&["kind"]) != "Table" {
         return subject_of(of);

@@ -261,6 +261,7 @@ fn bad_selectors_are_told_in_the_words_of_the_reference() {
         ("fieldSelector=foo", "invalid selector: 'foo'; can't understand 'foo'"),
         ("fieldSelector=a%3Db%5Cc", "invalid field selector: invalid escape sequence: \\c"),
         ("fieldSelector=a%3Db%3Dc", "invalid field selector: unescaped character in value: 61"),
+        ("fieldSelector=foo&labelSelector=!", "unable to parse requirement: found '', expected: identifier"),
         ("shardSelector=x", "shardSelector is not supported for this resource"),
     ];
     for (query, message) in table {

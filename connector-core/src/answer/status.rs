@@ -111,16 +111,21 @@ fn hide_conflicts(status: &mut Status) {
         return;
     }
     let owners = format!(".metadata.annotations.{ANNOTATION_OWNERS}");
-    for cause in details.causes.iter_mut().filter(|cause| cause.field.contains(RESERVED_PREFIX)) {
-        let stands_for = if cause.field == owners { ".metadata.ownerReferences" } else { SECRET_NAME };
-        stands_for.clone_into(&mut cause.field);
+    let (hidden, mut told): (Vec<Cause>, Vec<Cause>) =
+        details.causes.drain(..).partition(|cause| cause.field.contains(RESERVED_PREFIX));
+    for cause in hidden {
+        let field = if cause.field == owners { ".metadata.ownerReferences" } else { SECRET_NAME };
+        let cause = Cause { field: field.to_owned(), ..cause };
+        if told.contains(&cause) {
+            continue;
+        }
+        // Those with one manager stand together, in the order of their fields.
+        let same = |other: &Cause| other.message == cause.message;
+        let at = told.iter().position(|other| same(other) && other.field > cause.field);
+        let at = at.or_else(|| told.iter().rposition(same).map(|last| last + 1)).unwrap_or(told.len());
+        told.insert(at, cause);
     }
-    let mut seen = Vec::new();
-    details.causes.retain(|cause| {
-        let new = !seen.contains(cause);
-        seen.push(cause.clone());
-        new
-    });
+    details.causes = told;
     status.message = conflict_message(&details.causes);
 }
 

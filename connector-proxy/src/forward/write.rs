@@ -169,9 +169,13 @@ impl Corridor {
         accept: &str,
     ) -> Result<Response<kube::client::Body>, Failure> {
         let target = self.target(passage);
-        let changes = !matches!(write, Write::Delete | Write::Patch(PatchType::Apply));
-        // A Scale is not tied to a UID.
-        if live.is_none() && changes && target.subresource != Some("scale") {
+        let tied = match write {
+            Write::Update(_) => true,
+            // The patch of a Scale is not tied to a UID.
+            Write::Patch(PatchType::Json | PatchType::Merge) => target.subresource != Some("scale"),
+            Write::Patch(PatchType::Apply) | Write::Delete => false,
+        };
+        if live.is_none() && tied {
             return self.write_nothing(passage, write, raw, remote, accept).await;
         }
         let present = || live.ok_or_else(|| passage.not_found());

@@ -61,7 +61,6 @@ impl Writer {
                 ("/metadata/generateName", json!("x-")),
                 ("/metadata/managedFields", Value::Null),
                 ("/metadata/managedFields", json!([])),
-                ("/apiVersion", Value::Null),
                 ("/kind", json!("Other")),
             ]);
             set(&mut patch, path, value);
@@ -137,8 +136,7 @@ impl Writer {
             }
             12 | 13 => return self.transfer(),
             14 => {
-                let path =
-                    self.random.of(&["/spec/none", "/spec/none/none", "/status", "/kind", "/apiVersion", "/other"]);
+                let path = self.random.of(&["/spec/none", "/spec/none/none", "/status", "/other"]);
                 (path.to_owned(), Value::Null)
             }
             _ => {

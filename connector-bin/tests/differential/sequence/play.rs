@@ -47,7 +47,7 @@ pub(super) async fn play(
     steps: &[Step],
 ) -> Result<Option<(usize, Difference)>> {
     let mut both = Both::new(&world.native_clients, &world.app_clients, namespace);
-    both.bare_refusals = true;
+    both.random = true;
     crate::make_namespaces(&mut both).await?;
     let mut open = Vec::new();
     let mut found = None;

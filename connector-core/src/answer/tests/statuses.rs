@@ -154,6 +154,6 @@ fn conflicts_about_what_is_hidden() {
     let two = conflicts(&[hidden, ".spec.a", secret]);
     assert_eq!(
         two.message,
-        format!("Apply failed with 2 conflicts: conflicts with \"m\" using g/v1:\n- {secret}\n- .spec.a")
+        format!("Apply failed with 2 conflicts: conflicts with \"m\" using g/v1:\n- .spec.a\n- {secret}")
     );
 }
