@@ -188,7 +188,15 @@ pub(super) const ALL: &[Subject] = &[
         ],
     },
     Subject {
-        kind: kind("keys", "example.org", "UserAccessKey", "useraccesskeys", "{}", ("/spec", "unknown")),
+        // Where nobody manages anything any more, the next apply differs ("Who owns a map").
+        kind: kind(
+            "keys",
+            "example.org",
+            "UserAccessKey",
+            "useraccesskeys",
+            r#"{"crossplane":{"compositionUpdatePolicy":"Manual"}}"#,
+            ("/spec", "unknown"),
+        ),
         members: &[SECRET, SECRET, SECRET_NAME, SECRET_NAME, MODERN, CONDITIONS],
     },
     WIDGETS,

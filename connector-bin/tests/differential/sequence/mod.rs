@@ -71,8 +71,7 @@ async fn one(world: &World, seed: u64) -> Result<Option<Difference>> {
         }
     }
     found.place = format!("random {}: seed {seed} step {whole}", subject.kind.label);
-    let before = steps.iter().take(steps.len().saturating_sub(1)).map(|step| format!("after: {}", step.told()));
-    found.told.extend(before);
+    found.told.extend(steps.iter().map(|step| format!("step: {}", step.told())));
     found.told.push(format!(
         "repeat with DIFFERENTIAL_CASES=none DIFFERENTIAL_SEED={seed} DIFFERENTIAL_SEQUENCES=1 \
          cargo test -p connector-bin --test differential -- --nocapture"

@@ -14,8 +14,8 @@ use crate::side::Side;
 use crate::watching::Watching;
 use crate::world::World;
 
-/// How long the collector may take to let an object go.
-const COLLECTION: Duration = Duration::from_secs(20);
+/// How long the collector may take to let an object go. It looks for new kinds every 30 seconds.
+const COLLECTION: Duration = Duration::from_secs(60);
 
 /// An open watch on both sides.
 struct Open<'a> {
@@ -97,7 +97,8 @@ pub(super) async fn play(
 /// Ends a watch with an object that it shows, and compares its events.
 async fn end(both: &mut Both, subject: Subject, open: Open<'_>, at: usize) -> Option<(usize, Difference)> {
     let Open { step, watch, native, through } = open;
-    let mark = format!(r#""{}":"{at}""#, crate::watching::MARK);
+    // Other sequences end their watches, too.
+    let mark = format!(r#""{}":"{}-{at}""#, crate::watching::MARK, both.native.expand("$ns"));
     let body = format!(r#"{{"name":"{}","labels":{},"annotations":{{{mark}}}}}"#, watch.name, watch.labels);
     let create = Request::new("POST", subject.kind.all()).body(JSON, subject.kind.with_metadata(&body));
     let mut difference = both.ask(String::new(), &create).await;
