@@ -149,7 +149,11 @@ impl Side {
             namespace.is_empty() || own.iter().any(|own| own == namespace)
         };
         for (key, object) in [("items", None), ("rows", Some("object"))] {
-            if let Some(Tree::Array(items)) = tree.get_mut(key) {
+            let member = tree.get_mut(key);
+            // None at all is `null` in some forms.
+            if let Some(items @ Tree::Plain(_)) = member {
+                *items = Tree::Array(Vec::new());
+            } else if let Some(Tree::Array(items)) = member {
                 items.retain(|item| object.map_or(Some(item), |object| item.get(object)).is_none_or(is_own));
             }
         }

@@ -17,7 +17,9 @@ impl Writer {
         let name = self.name();
         let status = if self.random.one_in(6) { "/status" } else { "" };
         let path = self.one(name) + status + &self.options(&["dryRun=All", "force=true"]);
-        let patch = self.merge_patch(name);
+        // A wrong option and another fault are two ("One kind of fault at a time").
+        let forced = path.contains("force");
+        let patch = if forced { json!({"metadata": {"labels": {"l": "1"}}}) } else { self.merge_patch(name) };
         let text = self.doubled(json(&patch), 12);
         self.by_manager(Request::new("PATCH", path).body(MERGE_PATCH, text))
     }
