@@ -74,7 +74,14 @@ fn translate(target: &Target<'_>, live: &Live, mut patch: Members<'_>) -> Result
         let value = value.as_deref().map_or_else(|| "null".to_owned(), quote);
         annotations.get_or_insert_default().set(key, value);
     }
+    let own = live.annotations.keys().any(|key| key.starts_with(RESERVED_PREFIX));
     match annotations {
+        // Only the user's go: the whole map, which leaves no empty one behind.
+        Some(annotations)
+            if given.as_deref() == Some("null") && !own && annotations.iter().all(|(_, value)| value == "null") =>
+        {
+            metadata.set("annotations", "null");
+        }
         Some(annotations) => metadata.set("annotations", annotations.render()),
         None => metadata.remove("annotations"),
     }

@@ -100,3 +100,17 @@ fn merge_patches_are_refused() {
         assert_eq!(error.status(&target(&scheme, Some("db"))).code, 400, "{patch}");
     }
 }
+
+/// Wire rule 8.9: `null` takes the whole map away where nothing of ours is in it, as it does natively.
+#[test]
+fn annotations_without_ours_go_as_a_whole() {
+    let stored = stored(&foo(json!({"name": "a", "annotations": {"b": "1"}})));
+    let scheme = scheme();
+    let patch = |patch: Value| {
+        let patched = merge_patch(&target(&scheme, Some("a")), &live(&stored), patch.to_string().as_bytes()).unwrap();
+        value(&patched.body)["metadata"]["annotations"].clone()
+    };
+    assert_eq!(patch(json!({"metadata": {"annotations": null}})), Value::Null);
+    let secret = json!({"metadata": {"annotations": null}, "spec": {"writeConnectionSecretToRef": {"name": "s"}}});
+    assert_eq!(patch(secret), json!({"b": null, ANNOTATION_CONNECTION_SECRET: "s"}));
+}
