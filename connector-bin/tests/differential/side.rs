@@ -158,11 +158,16 @@ impl Side {
             }
         }
         if let Tree::Array(events) = tree {
+            let told = events.first_mut().and_then(columns).map(std::mem::take);
             events.iter_mut().filter_map(|event| event.get_mut("object")).for_each(|of| self.forget_others(of));
             events.retain(|event| match event.get("object") {
                 Some(table) if table.text(&["kind"]) == "Table" => !table.items("rows").is_empty(),
                 object => object.is_none_or(is_own),
             });
+            // Whichever is first tells the columns.
+            if let (Some(told), Some(place)) = (told, events.first_mut().and_then(columns)) {
+                *place = told;
+            }
         }
     }
 
@@ -272,7 +277,9 @@ impl Side {
                             // They come in the order of a Go map.
                             causes.sort_by_key(Tree::to_string);
                         }
-                        ("message", Tree::Text(message)) => *message = sorted_faults(&self.normal_text(message)),
+                        ("message", Tree::Text(message)) => {
+                            *message = sorted_faults(&self.normal_text(&self.normal_objects(message)));
+                        }
                         ("items", Tree::Array(items)) => {
                             items.iter_mut().for_each(|item| self.normalize(item));
                             items.sort_by_key(subject_of);
@@ -293,6 +300,26 @@ impl Side {
             Tree::Text(text) => *text = self.normal_text(text),
             Tree::Plain(_) => {}
         }
+    }
+
+    /// The objects that a text quotes, with everything taken out that may differ.
+    fn normal_objects(&self, text: &str) -> String {
+        let (mut out, mut rest) = (String::new(), text);
+        while let Some(at) = rest.find("\"{") {
+            let mut quoted = serde_json::Deserializer::from_str(&rest[at..]).into_iter::<String>();
+            let object = quoted.next().and_then(Result::ok).and_then(|object| Tree::parse(&object));
+            let end = at + if object.is_some() { quoted.byte_offset() } else { 2 };
+            match object {
+                Some(mut object) => {
+                    self.normalize(&mut object);
+                    out.push_str(&rest[..at]);
+                    out.push_str(&Tree::Text(object.to_string()).to_string());
+                }
+                None => out.push_str(&rest[..end]),
+            }
+            rest = &rest[end..];
+        }
+        out + rest
     }
 
     /// Puts names in the place of uids, times, resource versions and generated names.
