@@ -1,7 +1,8 @@
 //! A case: named requests, sent one after the other to both sides.
 
 use crate::exchange::{APPLY_PATCH, Answer, JSON, JSON_PATCH, MERGE_PATCH, Request};
-use crate::side::{self, Clients, Content, Normal, Side};
+use crate::normal;
+use crate::side::{Clients, Content, Normal, Side};
 use crate::tree;
 
 /// Requests that belong together, in two namespaces of their own.
@@ -239,7 +240,7 @@ impl Both {
 /// The events of a watch in short.
 fn events(of: &Normal) -> Vec<String> {
     let Content::Json(tree::Tree::Array(events)) = &of.body else { return Vec::new() };
-    events.iter().map(|event| format!("{} {}", event.text(&["type"]), side::subject(event).join("/"))).collect()
+    events.iter().map(|event| format!("{} {}", event.text(&["type"]), normal::subject(event).join("/"))).collect()
 }
 
 fn differences(native: &Normal, through: &Normal) -> Vec<String> {

@@ -89,7 +89,7 @@ impl Request {
         self
     }
 
-    pub(crate) fn from_last(mut self, key: String, change: String) -> Self {
+    pub(crate) fn changing_last(mut self, key: String, change: String) -> Self {
         self.from_last = Some((key, change));
         self
     }

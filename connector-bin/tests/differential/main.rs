@@ -11,6 +11,7 @@ mod case;
 mod cases;
 mod exchange;
 mod known;
+mod normal;
 mod sequence;
 mod side;
 mod tree;

@@ -471,8 +471,7 @@ fn managers_sent_back_are_those_stored() {
     let own = format!("f:{LABEL_NAME}");
     let entry = |manager: &str, labels: Value| json!({"manager": manager, "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": {"f:metadata": {"f:labels": labels}}});
     let mut object = stored(&foo(json!({"name": "a"})));
-    let managers =
-        json!([entry("one", json!({"f:l": {}, own.clone(): {}})), entry("hidden", json!({own.clone(): {}}))]);
+    let managers = json!([entry("one", json!({"f:l": {}, own.clone(): {}})), entry("hidden", json!({own: {}}))]);
     object["metadata"]["managedFields"] = managers.clone();
     let scheme = scheme();
     let target = target(&scheme, Some("a"));

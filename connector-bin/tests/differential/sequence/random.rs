@@ -67,7 +67,7 @@ fn block(value: &Value, indent: usize, out: &mut String) {
     };
     match value {
         Value::Object(map) => {
-            map.iter().for_each(|(key, value)| entry(format!("{}:", Value::from(key.as_str())), value))
+            map.iter().for_each(|(key, value)| entry(format!("{}:", Value::from(key.as_str())), value));
         }
         Value::Array(list) => list.iter().for_each(|value| entry("-".to_owned(), value)),
         scalar => out.push_str(&json(scalar)),

@@ -25,7 +25,8 @@ impl Writer {
         if self.random.one_in(2) {
             let request = Request::new("PUT", self.one(name) + &query);
             let change = self.change();
-            let request = request.body(JSON, self.subject.kind.named(name)).from_last(self.key(name), json(&change));
+            let request =
+                request.body(JSON, self.subject.kind.named(name)).changing_last(self.key(name), json(&change));
             return self.by_manager(request);
         }
         if self.random.one_in(12) {
@@ -75,7 +76,7 @@ impl Writer {
             3 => metadata["annotations"] = self.annotations(),
             4 if self.owned_by_updates => metadata["ownerReferences"] = self.owners(),
             5 => metadata["finalizers"] = self.finalizers(),
-            6 => metadata["managedFields"] = self.random.of(&[json!([]), Value::Null, json!([{}])]).clone(),
+            6 => metadata["managedFields"] = self.random.of(&[json!([]), Value::Null, json!([{}])]),
             7 => metadata["resourceVersion"] = Value::Null,
             _ => {}
         }
