@@ -316,6 +316,11 @@ impl Side {
             match object {
                 Some(mut object) => {
                     self.normalize(&mut object);
+                    // An empty map is there or not ("Who owns a map").
+                    if let Some(Tree::Object(members)) = object.get_mut("metadata") {
+                        let empty = Tree::Object(Vec::new());
+                        members.retain(|(key, value)| !["labels", "annotations"].contains(&&**key) || *value != empty);
+                    }
                     out.push_str(&rest[..at]);
                     out.push_str(&Tree::Text(object.to_string()).to_string());
                 }

@@ -95,6 +95,12 @@ impl Writer {
         let mut operations = Vec::new();
         for _ in 0..=self.random.below(3) {
             let operation = self.operation(name);
+            // A wrong name and another fault are two ("One kind of fault at a time").
+            let renames = ["/metadata/name", "/metadata/namespace"].iter().any(|path| operation["path"] == *path);
+            if renames && operation["op"] != "test" {
+                operations = vec![operation];
+                break;
+            }
             operations.push(operation);
         }
         self.by_manager(Request::new("PATCH", path).body(JSON_PATCH, json(&json!(operations))))
