@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use testkit::connector::{Connector, ConnectorOptions};
 use testkit::crossplane::Crossplane;
-use testkit::{Cluster, ClusterOptions, Kubectl, fixtures};
+use testkit::{Cluster, Kubectl, fixtures};
 
 use crate::side::Clients;
 
@@ -25,8 +25,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start() -> Result<Self> {
-        let native = Cluster::start(ClusterOptions::named("native"));
-        let (native, clusters) = futures::future::try_join(native, Cluster::start_two()).await?;
+        let (native, clusters) = futures::future::try_join(Cluster::start_native(), Cluster::start_two()).await?;
         let (app, control_plane) = clusters;
         // Nobody acts on the objects, on neither side.
         let crossplane = Crossplane::install_idle(&control_plane).await?;
