@@ -168,6 +168,16 @@ impl Cluster {
         server_url(self.port.number())
     }
 
+    /// The minor version that kube-apiserver says it has: 36 of v1.36.3.
+    ///
+    /// # Errors
+    ///
+    /// It does not answer.
+    pub async fn minor_version(&self) -> Result<u16> {
+        let version = self.client().await?.apiserver_version().await?;
+        version.minor.trim_end_matches('+').parse().with_context(|| format!("{} is no minor version", version.minor))
+    }
+
     /// The kubeconfig of an admin in the group `system:masters`.
     pub fn kubeconfig_path(&self) -> PathBuf {
         self.path.join("admin.kubeconfig")

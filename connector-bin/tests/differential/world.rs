@@ -15,6 +15,8 @@ pub(crate) const CLAIM_NAMESPACE: &str = "differential-claims";
 pub(crate) struct World {
     pub(crate) native_clients: Clients,
     pub(crate) app_clients: Clients,
+    /// The minor version of the cluster that is compared with.
+    pub(crate) minor: u16,
     // In the order in which they are to go.
     _connector: Connector,
     _native: Cluster,
@@ -53,6 +55,7 @@ impl World {
         Ok(Self {
             native_clients: clients(&native).await?,
             app_clients: clients(&app).await?,
+            minor: native.minor_version().await?,
             _connector: connector,
             _native: native,
             _app: app,
