@@ -53,7 +53,7 @@ async fn the_same_as_native() -> Result<()> {
     found.extend(sequence::run(&world, &filter).await?);
     tell(&format!("done after {:?}", started.elapsed()));
 
-    judge(found, &filter)
+    judge(found, &filter, world.minor)
 }
 
 /// Runs one case in namespaces of its own.
@@ -90,11 +90,11 @@ async fn clear(both: &mut Both) {
 }
 
 /// Fails for every difference that is not known, and for every known one that is gone.
-fn judge(found: Vec<Difference>, filter: &str) -> Result<()> {
+fn judge(found: Vec<Difference>, filter: &str, minor: u16) -> Result<()> {
     let mut told = Vec::new();
     let mut seen = BTreeSet::new();
     for difference in &found {
-        match known::find(&difference.place) {
+        match known::find(&difference.place, minor) {
             Some(known) => {
                 seen.insert(known.title);
             }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use testkit::connector::{Connector, ConnectorOptions};
 use testkit::crossplane::Crossplane;
-use testkit::{Cluster, ClusterOptions, Kubectl, fixtures};
+use testkit::{Cluster, Kubectl, fixtures};
 
 use crate::side::Clients;
 
@@ -15,6 +15,8 @@ pub(crate) const CLAIM_NAMESPACE: &str = "differential-claims";
 pub(crate) struct World {
     pub(crate) native_clients: Clients,
     pub(crate) app_clients: Clients,
+    /// The minor version of the cluster that is compared with.
+    pub(crate) minor: u16,
     // In the order in which they are to go.
     _connector: Connector,
     _native: Cluster,
@@ -24,8 +26,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start() -> Result<Self> {
-        let native = Cluster::start(ClusterOptions::named("native"));
-        let (native, clusters) = futures::future::try_join(native, Cluster::start_two()).await?;
+        let (native, clusters) = futures::future::try_join(Cluster::start_native(), Cluster::start_two()).await?;
         let (app, control_plane) = clusters;
         // Nobody acts on the objects, on neither side.
         let crossplane = Crossplane::install_idle(&control_plane).await?;
@@ -57,6 +58,7 @@ impl World {
         Ok(Self {
             native_clients: clients(&native).await?,
             app_clients: clients(&app).await?,
+            minor: native.minor_version().await?,
             _connector: connector,
             _native: native,
             _app: app,
