@@ -147,12 +147,12 @@ impl Negotiated {
         clauses.iter().find_map(|clause| clause.serve(served)).ok_or(MediaError::NotAcceptable)
     }
 
-    /// The same of a watch, which needs a format that can be streamed. The first clause that can be served decides.
+    /// Whether it can be had as a watch: the first clause that can be served decides, though another could be streamed.
     ///
     /// # Errors
     /// [`MediaError::NotStreamable`].
-    pub fn streamed(self) -> Result<Self, MediaError> {
-        if self.format == Format::Yaml { Err(MediaError::NotStreamable) } else { Ok(self) }
+    pub fn check_streamed(&self) -> Result<(), MediaError> {
+        if self.format == Format::Yaml { Err(MediaError::NotStreamable) } else { Ok(()) }
     }
 
     /// The `Accept` for the control plane: exactly the one clause that is needed, JSON only.

@@ -403,10 +403,10 @@ fn accept_of_documents() {
 /// Wire rule 7.5.
 #[test]
 fn yaml_is_not_streamed() {
-    let watch = |accept| Negotiated::parse(Some(accept)).and_then(Negotiated::streamed).map(|watch| watch.kind);
-    assert_eq!(watch("application/json,application/yaml"), Ok(Kind::Object));
+    let watch = |accept| Negotiated::parse(Some(accept)).and_then(|watch| watch.check_streamed());
+    assert_eq!(watch("application/json,application/yaml"), Ok(()));
     assert_eq!(watch("application/yaml,application/json"), Err(MediaError::NotStreamable));
-    assert_eq!(watch("application/yaml;stream=watch,application/json"), Ok(Kind::Object));
+    assert_eq!(watch("application/yaml;stream=watch,application/json"), Ok(()));
     let message = MediaError::NotStreamable.status().message;
     assert!(message.ends_with(": application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"));
 }

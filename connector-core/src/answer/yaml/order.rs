@@ -30,20 +30,23 @@ pub(super) fn sort<T: Copy>(items: &mut [T], precedes: &impl Fn(&T, &T) -> bool)
     if items.len() < 2 {
         return;
     }
-    let (first, second) = items.split_at_mut(items.len() / 2);
+    let middle = items.len() / 2;
+    let (first, second) = items.split_at_mut(middle);
     sort(first, precedes);
     sort(second, precedes);
-    if first.last().zip(second.first()).is_some_and(|(last, next)| !precedes(next, last)) {
+    if !precedes(&items[middle], &items[middle - 1]) {
         return;
     }
-    let (mut first, mut second) = (first.to_vec().into_iter().peekable(), second.to_vec().into_iter().peekable());
+    let halves = items.to_vec();
+    let (first, second) = halves.split_at(middle);
+    let (mut first, mut second) = (first.iter().peekable(), second.iter().peekable());
     for item in items {
         let takes_second = match (first.peek(), second.peek()) {
             (Some(one), Some(other)) => precedes(other, one),
             (one, _) => one.is_none(),
         };
         let next = if takes_second { second.next() } else { first.next() };
-        *item = next.unwrap_or(*item);
+        *item = *next.unwrap_or(item);
     }
 }
 
