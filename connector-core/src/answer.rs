@@ -5,6 +5,7 @@
 //! | [`Rewriter`] | an answer that comes in chunks: one object, a list, a Table, a watch |
 //! | [`object()`], [`scale`] | an answer that is whole in memory |
 //! | [`Indenter`] | indented answers, for people |
+//! | [`Yaml`] | answers in YAML |
 //! | [`status()`], [`is_status`] | a `Status`, alone or in a watch |
 //!
 //! # What changes in an object
@@ -27,6 +28,7 @@ mod out;
 mod rewriter;
 mod status;
 mod table;
+mod yaml;
 
 #[doc(hidden)]
 pub mod fuzz;
@@ -45,6 +47,7 @@ pub(crate) use managed::shown as shown_managers;
 pub use object::{object, scale};
 pub use rewriter::Rewriter;
 pub use status::{is_status, status};
+pub use yaml::Yaml;
 
 /// What the request asked for, in local terms: it decides which objects exist for the client, and how they are called.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -64,6 +64,18 @@ pub(crate) const WIDGET: Kind = Kind {
     number: ("/spec", "number"),
 };
 
+/// Has a part without a schema.
+pub(crate) const APP: Kind = Kind {
+    label: "app",
+    group: "platform.upbound.io",
+    version: "v1alpha1",
+    kind: "App",
+    plural: "apps",
+    spec: "{}",
+    text: ("/spec/parameters", "providerConfigName"),
+    number: ("/spec/parameters/helm/values", "number"),
+};
+
 impl Kind {
     pub(crate) fn api_version(&self) -> String {
         format!("{}/{}", self.group, self.version)
@@ -253,6 +265,19 @@ fn differences(native: &Normal, through: &Normal) -> Vec<String> {
     }
     match (&native.body, &through.body) {
         (Content::Json(native), Content::Json(through)) => told.extend(tree::differences(native, through)),
+        (Content::Text(native), Content::Text(through)) if native.contains('\n') => {
+            let lines = native
+                .lines()
+                .map(Some)
+                .chain(std::iter::repeat(None))
+                .zip(through.lines().map(Some).chain(std::iter::repeat(None)));
+            let lines = lines.take_while(|lines| *lines != (None, None)).filter(|(native, through)| native != through);
+            told.extend(
+                lines
+                    .take(6)
+                    .map(|(native, through)| format!("line:\n      native  {native:?}\n      through {through:?}")),
+            );
+        }
         (native, through) if native != through => {
             told.push(format!("body:\n      native  {native:?}\n      through {through:?}"));
         }

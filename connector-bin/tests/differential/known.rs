@@ -61,17 +61,15 @@ pub(crate) const KNOWN: &[Known] = &[
         ],
     },
     Known {
-        title: "Answers in JSON",
+        title: "Answers in protobuf",
         places: &[
-            "form YAML *",
-            "form by Accept 8",
             "form that cannot be had 4",
             "form that cannot be had 5",
-            "watch that cannot be 17",
-            "documents as others take them *",
+            "documents as others take them 4",
+            "documents as others take them 5",
         ],
     },
-    Known { title: "Discovery says more", places: &["documents of discovery *"] },
+    Known { title: "Characters that YAML lacks", places: &["yaml content that YAML lacks *"] },
 ];
 
 /// The minor version of Kubernetes whose words the connector says.

@@ -81,7 +81,7 @@ async fn make_namespaces(both: &mut Both) -> Result<()> {
 
 /// Leaves nothing for the next case to see.
 async fn clear(both: &mut Both) {
-    for kind in [case::CLAIM, case::XR, case::WIDGET] {
+    for kind in [case::CLAIM, case::XR, case::WIDGET, case::APP] {
         for namespace in ["$ns", "$other"] {
             let request = Request::new("DELETE", kind.all_in(namespace));
             futures::future::join(both.native.ask(&request), both.through.ask(&request)).await;

@@ -29,6 +29,32 @@ pub(crate) fn forget_maps(manager: &mut Tree) -> bool {
     empty(fields)
 }
 
+/// YAML with the elements of its outermost lists in an order of their own, and without ages and `continue`.
+pub(crate) fn sorted_elements(yaml: &str) -> String {
+    let (mut sorted, mut elements) = (String::new(), Vec::<String>::new());
+    let put = |elements: &mut Vec<String>, sorted: &mut String| {
+        elements.sort();
+        elements.drain(..).for_each(|element| sorted.push_str(&element));
+    };
+    for line in yaml.split_inclusive('\n') {
+        let line = match line.trim_start_matches([' ', '-']).trim_end().strip_suffix('s') {
+            Some(age) if line.contains("- ") && age.parse::<u32>().is_ok() => line.replace(age, "<age>"),
+            _ if line.starts_with("  continue: ") => "  continue: <continue>\n".to_owned(),
+            _ => line.to_owned(),
+        };
+        match elements.last_mut() {
+            _ if line.starts_with("- ") => elements.push(line),
+            Some(element) if line.starts_with([' ', '\n']) => element.push_str(&line),
+            _ => {
+                put(&mut elements, &mut sorted);
+                sorted.push_str(&line);
+            }
+        }
+    }
+    put(&mut elements, &mut sorted);
+    sorted
+}
+
 /// `… is invalid: [b, a]` as `… is invalid: [a, b]`.
 pub(crate) fn sorted_faults(message: &str) -> String {
     let parts = message.split_once(" is invalid: [").and_then(|(what, faults)| Some((what, faults.strip_suffix(']')?)));
@@ -148,7 +174,13 @@ pub(crate) fn without_shape(text: &str, shape: &str, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{without_shape, without_suffixes};
+    use super::{sorted_elements, without_shape, without_suffixes};
+
+    #[test]
+    fn elements_of_yaml_are_sorted() {
+        let yaml = "items:\n- b: |\n    x\n\n  c: 1\n- a:\n  - 3s\nkind: List\n";
+        assert_eq!(sorted_elements(yaml), "items:\n- a:\n  - <age>s\n- b: |\n    x\n\n  c: 1\nkind: List\n");
+    }
 
     #[test]
     fn suffixes_are_taken_out() {

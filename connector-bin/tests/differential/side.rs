@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use kube::Client;
 
-use crate::exchange::{Answer, Request};
+use crate::exchange::{Answer, Request, YAML};
 use crate::normal::{
-    columns, forget_ages, forget_maps, sort_events, sorted_faults, subject_of, without_numbers, without_shape,
-    without_suffixes,
+    columns, forget_ages, forget_maps, sort_events, sorted_elements, sorted_faults, subject_of, without_numbers,
+    without_shape, without_suffixes,
 };
 use crate::tree::Tree;
 use crate::watching::Watching;
@@ -135,6 +135,9 @@ impl Side {
                     sort_events(events);
                 }
                 Content::Json(tree)
+            }
+            None if answer.headers.iter().any(|(name, value)| name == "content-type" && value == YAML) => {
+                Content::Text(sorted_elements(&self.normal_text(&answer.body)))
             }
             None => Content::Text(self.normal_text(&answer.body)),
         };

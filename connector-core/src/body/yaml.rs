@@ -13,7 +13,7 @@ use super::members::quote;
 const DEPTH_MAX: usize = 100;
 
 /// The JSON text of a YAML document.
-pub(super) fn to_json(text: &str) -> Result<String, String> {
+pub(crate) fn to_json(text: &str) -> Result<String, String> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         legacy_octal_numbers: true,

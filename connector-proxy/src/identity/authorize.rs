@@ -33,7 +33,7 @@ pub(crate) enum Attributes {
         name: String,
     },
     Path {
-        verb: &'static str,
+        verb: String,
         path: String,
     },
 }

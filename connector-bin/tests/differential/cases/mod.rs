@@ -12,6 +12,7 @@ mod patch;
 mod update;
 mod versions;
 mod watch;
+mod yaml;
 
 use crate::case::{CLAIM, Case, WIDGET, XR};
 
@@ -25,9 +26,11 @@ pub(crate) fn all() -> Vec<Case> {
         all.extend(delete::cases(kind));
         all.extend(list::cases(kind));
         all.extend(forms::cases(kind));
+        all.extend(yaml::cases(kind));
     }
     all.extend(watch::cases(CLAIM));
     all.extend(content::cases(WIDGET));
+    all.extend(yaml::contents());
     all.extend(versions::cases());
     all.extend(access::cases());
     all.extend(documents::cases());
