@@ -128,6 +128,7 @@ impl Corridor {
         if !answer.status().is_success() {
             return Err(self.failed(passage, Some(remote), answer).await);
         }
+        check_json(&answer)?;
         let (parts, raw) = self.collect(answer, MAX_OBJECT).await?;
         let asked = self.asked(passage);
         // A deletion answers either a Status or the object (wire rule 7.17).
@@ -258,14 +259,21 @@ impl Corridor {
                 }
                 Failure::answered(status)
             }
-            (300..400, _) | (500.., None) => {
+            (..400, _) | (500.., None) => {
                 Failure::outage(format!("the control plane, or something before it, answered {code}"))
             }
-            (_, None) | (..300, Some(_)) => Failure::answered(Status::failure(
+            (413, None) => {
+                let why = "Request entity too large for the control plane, or something before it";
+                Failure::answered(Status::failure(413, "RequestEntityTooLarge", why))
+            }
+            (400 | 414 | 431, None) => Failure::answered(Status::failure(
                 code,
-                "Unknown",
+                "BadRequest",
                 format!("the control plane, or something before it, answered {code}"),
             )),
+            // No kube-apiserver says so: it is about the connector, and what controllers read out of a 405 would be wrong
+            // (wire rule 6.12).
+            (_, None) => Failure::unavailable(format!("the control plane, or something before it, answered {code}")),
         }
     }
 
@@ -298,6 +306,15 @@ fn rewrite(mut rewriter: Rewriter, raw: Bytes) -> Result<Bytes, AnswerError> {
             })
             .freeze(),
     })
+}
+
+/// A page of a gateway must not begin an answer that can only break off.
+pub(super) fn check_json(answer: &Response<Body>) -> Result<(), Failure> {
+    let media = answer.headers().get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok()).unwrap_or_default();
+    if media.split(';').next().is_some_and(|media| media.trim() == "application/json") {
+        return Ok(());
+    }
+    Err(Failure::unavailable(format!("something before the control plane answered {media:?} and not JSON")))
 }
 
 pub(super) fn json(status: StatusCode, body: AnswerBody) -> Response<AnswerBody> {

@@ -59,6 +59,7 @@ impl Corridor {
         if !answer.status().is_success() {
             return Err(self.failed(passage, None, answer).await);
         }
+        super::answer::check_json(&answer)?;
         let (parts, body) = answer.into_parts();
         let rewriter = Rewriter::new(self.asked(passage), shape);
         let body = RewrittenBody::new(body, rewriter, watch).boxed_unsync();
