@@ -2,6 +2,8 @@
 
 mod admission;
 mod documented_example;
+mod faults;
+mod front;
 mod identity;
 mod isolation;
 mod kubectl;
@@ -10,4 +12,5 @@ mod namespaces;
 mod outage;
 mod registration;
 mod setup;
+mod stand_in;
 mod upstream;
