@@ -264,16 +264,16 @@ impl Patch<'_> {
         Ok(())
     }
 
-    /// One label or annotation. To the user, those of ours are not there (wire rule 11.17).
+    /// One label or annotation. To the user, those of ours are not there, and cannot be touched (wire rule 11.17).
     fn entry(&mut self, which: Which, kind: Kind, key: &str, value: &str) -> Result<(), BodyError> {
         if key.starts_with(RESERVED_PREFIX) {
             return match kind {
-                Kind::Add | Kind::Replace => Err(BodyError::Reserved {
+                Kind::Add | Kind::Replace | Kind::Remove => Err(BodyError::Reserved {
                     name: self.target.name.unwrap_or_default().to_owned(),
                     field: which.field(),
                     key: key.to_owned(),
                 }),
-                Kind::Remove | Kind::Test => Err(BodyError::Inapplicable),
+                Kind::Test => Err(BodyError::Inapplicable),
             };
         }
         if matches!(self.view.map(which), Map::Absent | Map::Null) {

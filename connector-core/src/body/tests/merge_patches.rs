@@ -18,7 +18,6 @@ fn merge_patches() {
         ),
         (json!({"metadata": {"labels": null}}), json!({"metadata": {"labels": {"a": null}, "uid": "u1"}})),
         (json!({"metadata": {"annotations": null}}), json!({"metadata": {"annotations": {"b": null}, "uid": "u1"}})),
-        (json!({"metadata": {"labels": {LABEL_NAME: null}}}), json!({"metadata": {"labels": {}, "uid": "u1"}})),
         (
             json!({"metadata": {"name": "db", "namespace": "team", "uid": "u2"}}),
             json!({"metadata": {"name": name, "namespace": "claims", "uid": "u2"}}),
@@ -84,7 +83,7 @@ fn merge_patches_are_refused() {
             "the namespace of the provided object does not match the namespace sent on the request",
         ),
         (
-            r#"{"metadata":{"labels":{"mcp-connector.upbound.io/app-namespace":"x"}}}"#,
+            r#"{"metadata":{"labels":{"mcp-connector.upbound.io/app-namespace":null}}}"#,
             422,
             "Foo.g \"db\" is invalid: metadata.labels: Forbidden: \"mcp-connector.upbound.io/app-namespace\" must not be set: \
              keys under mcp-connector.upbound.io/ are reserved",
