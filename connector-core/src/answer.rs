@@ -3,7 +3,7 @@
 //! | item | what it is for |
 //! |---|---|
 //! | [`Rewriter`] | an answer that comes in chunks: one object, a list, a Table, a watch |
-//! | [`object()`], [`scale`] | an answer that is whole in memory |
+//! | [`object()`], [`scale()`] | an answer that is whole in memory |
 //! | [`Indenter`] | indented answers, for people |
 //! | [`Yaml`] | answers in YAML |
 //! | [`status()`], [`is_status`] | a `Status`, alone or in a watch |
@@ -26,6 +26,7 @@ mod metadata;
 mod object;
 mod out;
 mod rewriter;
+mod scale;
 mod status;
 mod table;
 mod yaml;
@@ -44,8 +45,9 @@ use crate::origin::{Form, Hashed, Origin};
 
 pub use indent::Indenter;
 pub(crate) use managed::shown as shown_managers;
-pub use object::{object, scale};
+pub use object::object;
 pub use rewriter::Rewriter;
+pub use scale::scale;
 pub use status::{is_status, status};
 pub use yaml::Yaml;
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Asked;
 use super::object::Parts;
+use super::{Asked, RowObject};
 use crate::json::{Cursor, Kind, Plan};
 use crate::origin::{ANNOTATION_OWNERS, RESERVED_PREFIX};
 use crate::status::{Cause, Status};
@@ -61,8 +61,7 @@ fn localize_objects(asked: &Asked, text: &mut String) {
     let mut plain = serde_json::Deserializer::from_str(&text[start..]).into_iter::<&serde_json::value::RawValue>();
     let Some(Ok(object)) = plain.next() else { return };
     let object = object.get();
-    if object.contains(RESERVED_PREFIX) {
-        let local = local_object(asked, object).unwrap_or_else(|| "{}".to_owned());
+    if let Some(local) = of_reserved(asked, object) {
         text.replace_range(start..start + object.len(), &local);
     }
 }
@@ -79,21 +78,25 @@ fn localize_quoted_objects(asked: &Asked, text: &mut String) {
             continue;
         };
         at = end;
-        let told = match () {
-            () if object.contains(RESERVED_PREFIX) => local_object(asked, &object),
-            () if object.contains(SCALE) => {
-                super::scale(asked, object.as_bytes()).ok().and_then(|scale| String::from_utf8(scale).ok())
-            }
-            () => continue,
-        };
-        let local = serde_json::Value::from(told.unwrap_or_else(|| "{}".to_owned())).to_string();
-        text.replace_range(start..end, &local);
-        at = start + local.len();
+        if let Some(local) = of_reserved(asked, &object) {
+            let local = serde_json::Value::from(local).to_string();
+            text.replace_range(start..end, &local);
+            at = start + local.len();
+        }
     }
 }
 
-/// What a Scale has, which has no labels (wire rule 7.19).
-const SCALE: &str = r#""kind":"Scale""#;
+/// The object in local terms, where there is anything in it that is not; `{}` where it cannot be told.
+fn of_reserved(asked: &Asked, object: &str) -> Option<String> {
+    if object.contains(RESERVED_PREFIX) {
+        return Some(local_object(asked, object).unwrap_or_else(|| "{}".to_owned()));
+    }
+    // It has no labels, and so none of ours.
+    if !object.contains(r#""kind":"Scale""#) {
+        return None;
+    }
+    String::from_utf8(super::scale(asked, RowObject::Show, object.as_bytes()).ok()?).ok()
+}
 
 fn local_object(asked: &Asked, object: &str) -> Option<String> {
     let source = object.as_bytes();

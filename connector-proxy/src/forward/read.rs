@@ -85,6 +85,6 @@ impl ShapeOf for Negotiated {
     }
 }
 
-fn row_object(remote: &Remote) -> RowObject {
+pub(super) fn row_object(remote: &Remote) -> RowObject {
     if remote.strip_object { RowObject::Null } else { RowObject::Show }
 }

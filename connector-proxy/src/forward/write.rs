@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use rustls::crypto::SecureRandom;
 
-use super::answer::{MAX_STATUS, Sent};
+use super::answer::{MAX_STATUS, Sent, Stored};
 use super::read::ShapeOf;
 use super::{AnswerBody, Corridor, Passage, attributes};
 use crate::admission::Named;
@@ -39,6 +39,12 @@ enum Write {
 impl Corridor {
     pub(super) async fn create(&self, passage: &Passage<'_>, body: Incoming) -> Result<Response<AnswerBody>, Failure> {
         let negotiated = passage.negotiated()?;
+        if passage.request.subresource.is_some() {
+            // Nothing is created at one; the control plane says so in its own words, whatever the body is.
+            let remote = self.remote(passage)?;
+            let answer = self.send(passage, &remote, &negotiated.upstream_accept(), None).await?;
+            return self.single(passage, &remote, answer, negotiated.shape(&remote, false)).await;
+        }
         let body_type = passage.body_type()?;
         let raw = read(body).await?;
         let target = self.target(passage);
@@ -186,6 +192,7 @@ impl Corridor {
             Write::Patch(PatchType::Apply) => {
                 if live.is_none() {
                     self.admit_create_through_apply(passage).await?;
+                    self.check_free(passage).await?;
                 }
                 body::apply_patch(&target, live, raw)
             }
@@ -276,6 +283,19 @@ impl Corridor {
         let named = passage.named(request.name.as_deref().unwrap_or_default());
         let namespace = request.namespace.as_deref().unwrap_or_default();
         self.namespaces.admit(namespace, Some(named)).await.map_err(Failure::client)
+    }
+
+    /// An apply creates where nothing is, and takes over what is there: where that is another's (wire rule 8.7), it must not
+    /// be sent.
+    async fn check_free(&self, passage: &Passage<'_>) -> Result<(), Failure> {
+        match self.stored(passage).await? {
+            Stored::Anothers => {
+                let request = passage.request;
+                let name = request.name.as_deref().unwrap_or_default();
+                Err(Failure::client(Status::already_exists(&request.group, &request.resource, name)))
+            }
+            Stored::Absent | Stored::Ours(_) => Ok(()),
+        }
     }
 
     fn target<'a>(&'a self, passage: &Passage<'a>) -> Target<'a> {
