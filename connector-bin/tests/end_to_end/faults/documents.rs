@@ -25,13 +25,12 @@ async fn one_bad_document_spoils_nothing() -> Result<()> {
     let connector = Connector::start(&app, &control_plane, stand_in.options()?).await?;
     connector.wait_available(&app, EXAMPLE_API).await?;
     let kubectl = app.kubectl();
-    // The front has none of its own for a moment after its start.
-    eventually("OpenAPI of the app cluster", || async {
-        let get = kubectl.run(["get", "--raw", "/openapi/v2"]).await?;
-        Ok(if get.status.success() { Ok(()) } else { Err(get.stderr) })
+    // The front has no OpenAPI v2 for a moment after its start.
+    eventually("a claim to be applied", || async {
+        let applied = kubectl.with_stdin(["apply", "-f", "-"], &claim("default", "db")).await?;
+        Ok(if applied.status.success() { Ok(()) } else { Err(applied.stderr) })
     })
     .await?;
-    kubectl.apply(&claim("default", "db")).await?;
     let own = |of: &str| format!(r#"io.k8s.api.{of}"#);
     let merged = async || -> Result<String> { kubectl.ok(["get", "--raw", "/openapi/v2"]).await };
     ensure!(merged().await?.contains(&own("core.v1.Pod")), "the app cluster's own API is gone");

@@ -4,16 +4,13 @@ mod documents;
 mod refusals;
 mod streams;
 
-use anyhow::{Context, Result, ensure};
-use http::{HeaderMap, Request};
-use http_body_util::BodyExt;
-use kube::Client;
-use kube::client::Body;
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use testkit::Cluster;
 use testkit::connector::Connector;
 use testkit::crossplane::Crossplane;
 
+use crate::raw::{Answer, Raw};
 use crate::setup::{EXAMPLE_API, claim, clusters};
 use crate::stand_in::StandIn;
 
@@ -26,31 +23,10 @@ struct Faults {
     // In the order in which they are to go.
     _connector: Connector,
     stand_in: StandIn,
-    client: Client,
+    raw: Raw,
     app: Cluster,
     _crossplane: Crossplane,
     _control_plane: Cluster,
-}
-
-/// An answer, with what became of its body.
-struct Answer {
-    status: u16,
-    headers: HeaderMap,
-    body: Result<String, kube::Error>,
-}
-
-impl Answer {
-    fn text(&self) -> &str {
-        self.body.as_deref().unwrap_or("a broken body")
-    }
-
-    fn json(&self) -> Result<Value> {
-        serde_json::from_str(self.text()).with_context(|| format!("{} and no JSON: {}", self.status, self.text()))
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
 }
 
 impl Faults {
@@ -60,30 +36,13 @@ impl Faults {
         let connector = Connector::start(&app, &control_plane, stand_in.options()?).await?;
         connector.wait_available(&app, EXAMPLE_API).await?;
         app.kubectl().apply(&claim("default", "db")).await?;
-        let client = app.plain_client_for("admin", &["system:masters"]).await?;
-        Ok(Self {
-            _connector: connector,
-            stand_in,
-            client,
-            app,
-            _crossplane: crossplane,
-            _control_plane: control_plane,
-        })
+        let raw = Raw::admin_of(&app).await?;
+        Ok(Self { _connector: connector, stand_in, raw, app, _crossplane: crossplane, _control_plane: control_plane })
     }
 
     async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Answer> {
-        let mut request = Request::builder().method(method).uri(path).header("user-agent", AGENT);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let body = if body.is_empty() { Body::empty() } else { Body::from(body.as_bytes().to_vec()) };
-        let answer = self.client.send(request.body(body)?).await?;
-        let (parts, body) = answer.into_parts();
-        let body = match body.collect().await {
-            Ok(body) => Ok(String::from_utf8(body.to_bytes().to_vec())?),
-            Err(error) => Err(kube::Error::Service(Box::new(error))),
-        };
-        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+        let headers = [&[("user-agent", AGENT)], headers].concat();
+        self.raw.ask(method, path, &headers, body).await
     }
 
     async fn get(&self, path: &str) -> Result<Answer> {
