@@ -9,6 +9,7 @@ pub(crate) struct Known {
 }
 
 pub(crate) const KNOWN: &[Known] = &[
+    Known { title: "The order of lists", places: &["pages with tokens 6"] },
     Known {
         title: "Names of more than 63 characters",
         places: &[
@@ -18,7 +19,10 @@ pub(crate) const KNOWN: &[Known] = &[
             "create with an invalid spec 6",
         ],
     },
-    Known { title: "One kind of fault at a time", places: &["create with invalid labels and annotations 5"] },
+    Known {
+        title: "One kind of fault at a time",
+        places: &["create with invalid labels and annotations 5", "scale is patched 19"],
+    },
     Known {
         title: "Words about bodies that are no objects",
         places: &[
@@ -31,6 +35,8 @@ pub(crate) const KNOWN: &[Known] = &[
             "patch invalid labels *",
             "patch labels by operations 13",
             "patch owners and finalizers 6",
+            "scale is updated 16",
+            "scale is updated 17",
         ],
     },
     Known {
@@ -67,9 +73,12 @@ pub(crate) const KNOWN: &[Known] = &[
             "form that cannot be had 5",
             "documents as others take them 4",
             "documents as others take them 5",
+            "descriptions in OpenAPI 12",
         ],
     },
     Known { title: "Characters that YAML lacks", places: &["yaml content that YAML lacks *"] },
+    Known { title: "A stale hash", places: &["descriptions in OpenAPI 11"] },
+    Known { title: "Lists in shards", places: &["pages at versions that match or do not 26"] },
 ];
 
 /// The minor version of Kubernetes whose words the connector says.

@@ -343,7 +343,9 @@ impl Side {
         for base in &self.bases {
             text = without_suffixes(&text, base);
         }
-        for before in ["resourceVersion\":\"", "resourceVersion\\\":\\\"", "resourceVersion: \"", "in record ("] {
+        for before in
+            ["resourceVersion\":\"", "resourceVersion\\\":\\\"", "resourceVersion: \"", "in record (", "version: 1 ("]
+        {
             text = without_numbers(&text, before);
         }
         without_shape(

@@ -52,6 +52,9 @@ impl World {
             native.wait_for_api(api).await?;
             connector.wait_available(&app, api).await?;
         }
+        for cluster in [&native, &control_plane] {
+            cluster.kubectl().apply(include_str!("policies.yaml")).await?;
+        }
         for cluster in [&native, &app] {
             cluster.kubectl().apply(include_str!("jane.yaml")).await?;
         }
