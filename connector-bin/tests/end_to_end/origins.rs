@@ -15,6 +15,9 @@ const JSON_PATCH: (&str, &str) = ("content-type", "application/json-patch+json")
 const APPLY: (&str, &str) = ("content-type", "application/apply-patch+yaml");
 const JSON: (&str, &str) = ("content-type", "application/json");
 
+/// Method, path, headers and body of a request.
+type Written<'a> = (&'a str, String, Vec<(&'a str, &'a str)>, &'a str);
+
 fn object(metadata: &Value) -> Value {
     json!({
         "apiVersion": EXAMPLE_API,
@@ -120,7 +123,7 @@ async fn what_is_anothers_does_not_exist_in_any_verb() -> Result<()> {
         let tied = json!({ "preconditions": { "uid": uid } }).to_string();
         let ops = r#"[{"op":"add","path":"/spec/id","value":"taken"}]"#;
         let none: [(&str, &str); 0] = [];
-        let requests: Vec<(&str, String, Vec<(&str, &str)>, &str)> = vec![
+        let requests: Vec<Written<'_>> = vec![
             ("GET", one.clone(), none.to_vec(), ""),
             ("GET", one.clone(), vec![("accept", TABLE)], ""),
             ("GET", one.clone(), vec![("accept", PARTIAL)], ""),
