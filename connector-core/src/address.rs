@@ -22,7 +22,7 @@ use thiserror::Error;
 
 pub use self::fields::{FieldRequirement, FieldSelector};
 pub use self::labels::{LabelOperator, LabelRequirement, LabelSelector};
-pub use self::media::{BodyType, Kind, MediaError, Negotiated, PatchType, is_pretty};
+pub use self::media::{BodyType, Format, Kind, MediaError, Negotiated, PatchType, is_pretty};
 pub use self::query::{IncludeObject, Query, field_manager};
 pub use self::remote::Remote;
 use crate::status::{Details, Status, qualified};

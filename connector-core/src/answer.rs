@@ -3,8 +3,9 @@
 //! | item | what it is for |
 //! |---|---|
 //! | [`Rewriter`] | an answer that comes in chunks: one object, a list, a Table, a watch |
-//! | [`object()`], [`scale`] | an answer that is whole in memory |
+//! | [`object()`], [`scale()`] | an answer that is whole in memory |
 //! | [`Indenter`] | indented answers, for people |
+//! | [`Yaml`] | answers in YAML |
 //! | [`status()`], [`is_status`] | a `Status`, alone or in a watch |
 //!
 //! # What changes in an object
@@ -25,8 +26,10 @@ mod metadata;
 mod object;
 mod out;
 mod rewriter;
+mod scale;
 mod status;
 mod table;
+mod yaml;
 
 #[doc(hidden)]
 pub mod fuzz;
@@ -42,9 +45,12 @@ use crate::origin::{Form, Hashed, Origin};
 
 pub(crate) use applied::KEY as LAST_APPLIED;
 pub use indent::Indenter;
-pub use object::{object, scale};
+pub(crate) use managed::shown as shown_managers;
+pub use object::object;
 pub use rewriter::Rewriter;
+pub use scale::scale;
 pub use status::{is_status, status};
+pub use yaml::Yaml;
 
 /// What the request asked for, in local terms: it decides which objects exist for the client, and how they are called.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -33,6 +33,8 @@ pub use self::json_patch::json_patch;
 pub use self::live::{ConnectionSecret, Live, LiveError};
 pub use self::merge::merge_patch;
 pub use self::object::{check_update, create, generated_name, update};
+#[cfg(test)]
+pub(crate) use self::yaml::to_json as yaml_to_json;
 use crate::origin::{Form, Hashed};
 use crate::status::Cause;
 

@@ -128,6 +128,21 @@ impl Hashed {
         out
     }
 
+    /// What in a text looks like remote names of one form: whole words, each once, in order. A name is not undone by itself;
+    /// the object of that name tells its origin.
+    pub fn remote_names<'t>(&self, form: Form, text: &'t str) -> Vec<&'t str> {
+        let prefix = form.prefix();
+        let hash = |digits: &str| digits.len() == 16 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '.')));
+        let mut found = Vec::new();
+        for word in words.map(|word| word.trim_matches('.')) {
+            if word.strip_prefix(prefix).is_some_and(hash) && !found.contains(&word) {
+                found.push(word);
+            }
+        }
+        found
+    }
+
     /// The three origin labels of an object that is `name` in `namespace` locally: key and value, sorted by key.
     pub fn labels<'a>(&'a self, namespace: &'a str, name: &'a str) -> [(&'static str, std::borrow::Cow<'a, str>); 3] {
         [
@@ -205,6 +220,15 @@ fn push_hex(out: &mut String, bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn remote_names_are_found_in_texts() {
+        let scheme = Hashed { cluster: "c".parse().unwrap(), claim_namespace: "claims".into() };
+        let text = "keep claim-0123456789abcdef. \"claim-0123456789abcdef\" (nxr-0123456789abcdef) claim-0123456789abcdeg \
+                    xclaim-0123456789abcdef claim-0123456789abcdef-x claim-fedcba9876543210/y";
+        assert_eq!(scheme.remote_names(Form::Claim, text), ["claim-0123456789abcdef", "claim-fedcba9876543210"]);
+        assert_eq!(scheme.remote_names(Form::NamespacedComposite, text), ["nxr-0123456789abcdef"]);
+    }
 
     fn scheme(cluster: &str) -> Hashed {
         Hashed { cluster: cluster.parse().unwrap(), claim_namespace: "claims".into() }

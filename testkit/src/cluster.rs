@@ -20,6 +20,8 @@ use crate::pki::Authority;
 use crate::process::{Group, Port, Process, keeps_logs, show, tail};
 use setup::{apiserver_args, controller_manager_args, etcd_args, server_url, write_kubeconfig, write_pki};
 
+const CONTROL_PLANE_VERSION: &str = "TESTKIT_CONTROL_PLANE_VERSION";
+
 /// How a cluster is started.
 #[derive(Clone, Debug)]
 pub struct ClusterOptions {
@@ -89,19 +91,30 @@ impl Cluster {
     ///
     /// As [`Cluster::start`].
     pub async fn start_two() -> Result<(Self, Self)> {
-        let start = |name: &'static str, version: &'static str| async move {
-            let binaries = match std::env::var(version) {
-                Ok(version) if !version.is_empty() => {
-                    let version = Version::kubernetes(&version)?;
-                    Some(tokio::task::spawn_blocking(move || Binaries::of_version(&version)).await??)
-                }
-                _ => None,
-            };
-            Self::start(ClusterOptions { binaries, ..ClusterOptions::named(name) }).await
-        };
-        let app = start("app-cluster", "TESTKIT_APP_VERSION");
-        let control_plane = start("control-plane", "TESTKIT_CONTROL_PLANE_VERSION");
+        let app = Self::start_of("app-cluster", "TESTKIT_APP_VERSION");
+        let control_plane = Self::start_of("control-plane", CONTROL_PLANE_VERSION);
         futures::future::try_join(app, control_plane).await
+    }
+
+    /// Starts a cluster to hold the APIs itself, for comparison. It is of the control plane's version ([`Cluster::start_two`]), since
+    /// that is what serves the objects.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::start`].
+    pub async fn start_native() -> Result<Self> {
+        Self::start_of("native", CONTROL_PLANE_VERSION).await
+    }
+
+    async fn start_of(name: &str, version: &str) -> Result<Self> {
+        let binaries = match std::env::var(version) {
+            Ok(version) if !version.is_empty() => {
+                let version = Version::kubernetes(&version)?;
+                Some(tokio::task::spawn_blocking(move || Binaries::of_version(&version)).await??)
+            }
+            _ => None,
+        };
+        Self::start(ClusterOptions { binaries, ..ClusterOptions::named(name) }).await
     }
 
     async fn start_named(options: ClusterOptions) -> Result<Self> {
@@ -153,6 +166,16 @@ impl Cluster {
     /// `https://127.0.0.1:PORT`, the same for the whole life of the cluster.
     pub fn server_url(&self) -> String {
         server_url(self.port.number())
+    }
+
+    /// The minor version that kube-apiserver says it has: 36 of v1.36.3.
+    ///
+    /// # Errors
+    ///
+    /// It does not answer.
+    pub async fn minor_version(&self) -> Result<u16> {
+        let version = self.client().await?.apiserver_version().await?;
+        version.minor.trim_end_matches('+').parse().with_context(|| format!("{} is no minor version", version.minor))
     }
 
     /// The kubeconfig of an admin in the group `system:masters`.

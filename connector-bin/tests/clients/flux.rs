@@ -31,7 +31,7 @@ async fn a_folder_of_claims_lives_as_it_does_beside_crossplane() -> Result<()> {
     ensure!(traces(&told).is_empty(), "{told}");
     drop(corridor);
 
-    let native = Cluster::start(testkit::ClusterOptions::named("native")).await?;
+    let native = Cluster::start_native().await?;
     let crossplane = Crossplane::install(&native).await?;
     crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
     let beside_crossplane = Life::start(&native).await?.live().await?;

@@ -55,6 +55,29 @@ impl Tree {
         members.iter().find(|(known, _)| known == key).map(|(_, value)| value)
     }
 
+    /// Does what an RFC 7386 merge patch says.
+    pub(crate) fn merge(&mut self, patch: Self) {
+        let Self::Object(changes) = patch else {
+            *self = patch;
+            return;
+        };
+        if !matches!(self, Self::Object(_)) {
+            *self = Self::Object(Vec::new());
+        }
+        for (key, change) in changes {
+            let Self::Object(members) = self else { return };
+            if change == Self::default() {
+                members.retain(|(known, _)| *known != key);
+            } else if let Some((_, value)) = members.iter_mut().find(|(known, _)| *known == key) {
+                value.merge(change);
+            } else {
+                let mut value = Self::default();
+                value.merge(change);
+                members.push((key, value));
+            }
+        }
+    }
+
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
         let Self::Object(members) = self else { return None };
         members.iter_mut().find(|(known, _)| known == key).map(|(_, value)| value)
@@ -128,17 +151,21 @@ impl fmt::Display for Tree {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Object(members) => {
-                let members: Vec<_> = members.iter().map(|(key, value)| format!("{key:?}:{value}")).collect();
+                let members: Vec<_> = members.iter().map(|(key, value)| format!("{}:{value}", quoted(key))).collect();
                 write!(formatter, "{{{}}}", members.join(","))
             }
             Self::Array(items) => {
                 let items: Vec<_> = items.iter().map(Self::to_string).collect();
                 write!(formatter, "[{}]", items.join(","))
             }
-            Self::Text(text) => write!(formatter, "{text:?}"),
+            Self::Text(text) => formatter.write_str(&quoted(text)),
             Self::Plain(text) => formatter.write_str(text),
         }
     }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// How two values differ, one line for each place; `first` and `second` name them.

@@ -2,12 +2,17 @@
 
 mod admission;
 mod documented_example;
+mod faults;
+mod front;
 mod identity;
 mod isolation;
 mod kubectl;
 mod lifecycle;
 mod namespaces;
+mod origins;
 mod outage;
+mod raw;
 mod registration;
 mod setup;
+mod stand_in;
 mod upstream;

@@ -1,7 +1,7 @@
 //! Media types: what a client accepts, what it sends, and what the control plane is asked for.
 //!
-//! Of answers only JSON is produced, so that one rewriting path is enough; the control plane is asked for exactly that
-//! (wire rule 7.21).
+//! The control plane is asked for JSON only, so that one rewriting path is enough (wire rule 7.21); what the client gets is made
+//! of that. JSON stands in for protobuf.
 
 use thiserror::Error;
 
@@ -27,13 +27,25 @@ pub enum Kind {
     },
 }
 
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// JSON.
+    Json {
+        /// The media type asks for indented JSON (`pretty=1`); see [`is_pretty`] for the other ways to ask.
+        pretty: bool,
+    },
+    /// YAML, which cannot be streamed (wire rule 7.5).
+    Yaml,
+}
+
 /// What a client gets, out of its `Accept`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Negotiated {
     /// The form of the answer.
     pub kind: Kind,
-    /// The media type asks for indented JSON (`pretty=1`); see [`is_pretty`] for the other ways to ask.
-    pub pretty: bool,
+    /// How it is written.
+    pub format: Format,
 }
 
 /// A client accepts or sends a format that is not served. The client is at fault.
@@ -42,6 +54,9 @@ pub enum MediaError {
     /// 406: nothing of what the client accepts is served (wire rule 7.23).
     #[error("none of the accepted media types is served")]
     NotAcceptable,
+    /// 406: what the client accepts first cannot be streamed (wire rule 7.5).
+    #[error("the accepted media type cannot be streamed")]
+    NotStreamable,
     /// 415: the format of the body is not understood; the text lists those that are.
     #[error("the format of the body is none of: {0}")]
     UnsupportedBody(&'static str),
@@ -49,12 +64,15 @@ pub enum MediaError {
 
 /// What kube-apiserver says that it serves, whatever the resource.
 const SERVED: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+/// The same of watches.
+const STREAMED: &str = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
 
 impl MediaError {
     /// The answer to the client.
     pub fn status(&self) -> Status {
         match self {
             Self::NotAcceptable => Status::not_acceptable(SERVED),
+            Self::NotStreamable => Status::not_acceptable(STREAMED),
             Self::UnsupportedBody(accepted) => Status::unsupported_media_type(accepted),
         }
     }
@@ -68,16 +86,52 @@ struct Clause<'a> {
     parameters: Vec<(&'a str, &'a str)>,
 }
 
+const YAML: &str = "yaml";
+const PROTOBUF: &str = "vnd.kubernetes.protobuf";
+/// What a wildcard stands for, in this order; all of `application`.
+const MEDIA_TYPES: [&str; 3] = ["json", YAML, PROTOBUF];
+
+/// What the reference server has of something.
+#[derive(Clone, Copy)]
+struct Served {
+    /// It can be a Table, or metadata alone.
+    forms: bool,
+    /// It can be protobuf without being one of those.
+    plain_protobuf: bool,
+    /// The version that may be asked for by `sv`.
+    version: Option<&'static str>,
+}
+
+impl Served {
+    const OBJECTS: Self = Self { forms: true, plain_protobuf: false, version: Some("v1") };
+    const DOCUMENTS: Self = Self { forms: false, plain_protobuf: true, version: None };
+}
+
 /// The most clauses that are looked at, so that ordering them stays cheap; clients send up to four.
 const CLAUSES_MAX: usize = 32;
 
 impl Negotiated {
-    /// Chooses as the reference server does: the first clause that can be served, in the order of quality (wire rule 7.20).
-    /// No header, or an empty one, means JSON.
+    /// Chooses for objects, as the reference server does: the first clause that can be served, in the order of quality (wire
+    /// rule 7.20). No header, or an empty one, means JSON.
+    ///
+    /// # Errors
+    /// [`MediaError::NotAcceptable`].
     pub fn parse(accept: Option<&str>) -> Result<Self, MediaError> {
+        Self::choose(accept, Served::OBJECTS)
+    }
+
+    /// Chooses for a failure or a document of discovery, which have one form each (wire rule 7.21).
+    ///
+    /// # Errors
+    /// [`MediaError::NotAcceptable`].
+    pub fn parse_for_document(accept: Option<&str>) -> Result<Self, MediaError> {
+        Self::choose(accept, Served::DOCUMENTS)
+    }
+
+    fn choose(accept: Option<&str>, served: Served) -> Result<Self, MediaError> {
         let accept = accept.unwrap_or_default();
         if accept.is_empty() {
-            return Ok(Self { kind: Kind::Object, pretty: false });
+            return Ok(Self { kind: Kind::Object, format: Format::Json { pretty: false } });
         }
         let mut clauses: Vec<Clause<'_>> = accept.split(',').filter_map(Clause::parse).take(CLAUSES_MAX).collect();
         // The reference sorts few clauses by insertion, with an order that is none (a wildcard can precede and follow a
@@ -90,17 +144,15 @@ impl Negotiated {
                 clauses.swap(at, at - 1);
             }
         }
-        clauses.iter().find_map(Clause::serve).ok_or(MediaError::NotAcceptable)
+        clauses.iter().find_map(|clause| clause.serve(served)).ok_or(MediaError::NotAcceptable)
     }
 
-    /// Whether a client takes a failure in any form: one that takes nothing but a form of objects, such as a Table, does not.
-    pub fn takes_failures(accept: &str) -> bool {
-        let clauses = accept.split(',').filter_map(Clause::parse).take(CLAUSES_MAX);
-        let plain = |clause: Clause<'_>| {
-            let served = matches!((clause.media, clause.sub), ("*", "*") | ("application", "*" | "json" | "yaml"));
-            served && !clause.parameters.iter().any(|(key, _)| matches!(*key, "as" | "g" | "v"))
-        };
-        accept.is_empty() || clauses.into_iter().any(plain)
+    /// Whether it can be had as a watch: the first clause that can be served decides, though another could be streamed.
+    ///
+    /// # Errors
+    /// [`MediaError::NotStreamable`].
+    pub fn check_streamed(&self) -> Result<(), MediaError> {
+        if self.format == Format::Yaml { Err(MediaError::NotStreamable) } else { Ok(()) }
     }
 
     /// The `Accept` for the control plane: exactly the one clause that is needed, JSON only.
@@ -148,24 +200,31 @@ impl<'a> Clause<'a> {
             || (self.sub != "*" && other.sub == "*")
     }
 
-    /// What is served for this clause, where JSON can be.
-    fn serve(&self) -> Option<Negotiated> {
-        match (self.media, self.sub) {
-            ("application", "json" | "*") | ("*", "*") => {}
-            _ => return None,
+    /// What is served for this clause.
+    fn serve(&self, served: Served) -> Option<Negotiated> {
+        MEDIA_TYPES.iter().find_map(|media| self.serve_as(media, served))
+    }
+
+    fn serve_as(&self, media: &str, served: Served) -> Option<Negotiated> {
+        if !matches!((self.media, self.sub), ("*", "*") | ("application", "*"))
+            && (self.media, self.sub) != ("application", media)
+        {
+            return None;
         }
         let parameter = |key: &str| self.parameters.iter().rev().find(|(k, _)| *k == key).map(|(_, value)| *value);
-        if parameter("stream").is_some_and(|stream| stream != "watch" && !stream.is_empty())
-            || parameter("sv").is_some_and(|version| !version.is_empty())
+        let set = |key: &str| parameter(key).filter(|value| !value.is_empty());
+        if set("stream").is_some_and(|stream| stream != "watch" || media == YAML)
+            || set("sv").is_some_and(|version| Some(version) != served.version)
         {
             return None;
         }
         let kind = match (parameter("as"), parameter("g"), parameter("v")) {
+            (None, None, None) if media == PROTOBUF && !served.plain_protobuf => return None,
             (None, None, None) => Kind::Object,
-            (Some(kind), Some("meta.k8s.io"), Some(version @ ("v1" | "v1beta1"))) => {
+            (Some(kind), Some("meta.k8s.io"), Some(version @ ("v1" | "v1beta1"))) if served.forms => {
                 let version = version.to_owned();
                 match kind {
-                    "Table" => Kind::Table { version },
+                    "Table" if media != PROTOBUF => Kind::Table { version },
                     "PartialObjectMetadata" => Kind::PartialObjectMetadata { list: false, version },
                     "PartialObjectMetadataList" => Kind::PartialObjectMetadata { list: true, version },
                     _ => return None,
@@ -173,7 +232,11 @@ impl<'a> Clause<'a> {
             }
             _ => return None,
         };
-        Some(Negotiated { kind, pretty: parameter("pretty") == Some("1") })
+        let format = match media {
+            YAML => Format::Yaml,
+            _ => Format::Json { pretty: parameter("pretty") == Some("1") },
+        };
+        Some(Negotiated { kind, format })
     }
 }
 

@@ -81,6 +81,8 @@ impl LocalRequest {
     /// The selectors of a collection: the user's, translated, and the origin's (wire rules 6.15, 8.15).
     fn selectors(&self, scheme: &Hashed, form: Form) -> Result<(String, FieldSelector), AddressError> {
         let namespace = self.namespace.as_deref();
+        // Of two that are wrong, this one is told.
+        let labels = self.label_selector()?;
         let mut fields = self.field_selector()?;
         // The legacy watch of one object names it in the path.
         if let Some(name) = &self.name {
@@ -115,7 +117,7 @@ impl LocalRequest {
                 _ => remote.requirements.push(one),
             }
         }
-        for one in self.label_selector()?.requirements {
+        for one in labels.requirements {
             // To the user, no object has a label of ours.
             if one.key.starts_with(RESERVED_PREFIX) {
                 wanted.nothing |= !one.operator.accepts_absence();
@@ -126,16 +128,16 @@ impl LocalRequest {
 
         // What is no label value is no namespace either, and must not be written into a selector.
         let known = namespace.is_none_or(names::is_label_value);
-        let mut labels = scheme.label_selector(namespace.filter(|_| known));
+        let mut selector = scheme.label_selector(namespace.filter(|_| known));
         if wanted.nothing || !known {
-            labels.push(',');
-            labels.push_str(NOTHING);
+            selector.push(',');
+            selector.push_str(NOTHING);
         }
         if !wanted.labels.is_empty() {
-            labels.push(',');
-            labels.push_str(&LabelSelector { requirements: wanted.labels }.to_string());
+            selector.push(',');
+            selector.push_str(&LabelSelector { requirements: wanted.labels }.to_string());
         }
-        Ok((labels, remote))
+        Ok((selector, remote))
     }
 }
 

@@ -290,6 +290,7 @@ fn bad_selectors_are_told_in_the_words_of_the_reference() {
         ("fieldSelector=foo", "invalid selector: 'foo'; can't understand 'foo'"),
         ("fieldSelector=a%3Db%5Cc", "invalid field selector: invalid escape sequence: \\c"),
         ("fieldSelector=a%3Db%3Dc", "invalid field selector: unescaped character in value: 61"),
+        ("fieldSelector=foo&labelSelector=!", "unable to parse requirement: found '', expected: identifier"),
         ("shardSelector=x", "shardSelector is not supported for this resource"),
     ];
     for (query, message) in table {
@@ -360,46 +361,49 @@ fn accept_is_negotiated_as_the_reference_does() {
                    application/json";
     let metadata = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,\
                     application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+    let json = |kind: Kind| Some((kind, Format::Json { pretty: false }));
+    let yaml = |kind: Kind| Some((kind, Format::Yaml));
     let cases = [
-        (None, Some(Kind::Object)),
-        (Some(""), Some(Kind::Object)),
-        (Some("*/*"), Some(Kind::Object)),
-        (Some("*"), Some(Kind::Object)),
-        (Some("application/*"), Some(Kind::Object)),
-        (Some(kubectl), Some(table("v1"))),
-        (Some(metadata), Some(partial(true, "v1"))),
-        (Some("application/vnd.kubernetes.protobuf,application/json"), Some(Kind::Object)),
+        (None, json(Kind::Object)),
+        (Some(""), json(Kind::Object)),
+        (Some("*/*"), json(Kind::Object)),
+        (Some("*"), json(Kind::Object)),
+        (Some("application/*"), json(Kind::Object)),
+        (Some(kubectl), json(table("v1"))),
+        (Some(metadata), json(partial(true, "v1"))),
+        (Some("application/vnd.kubernetes.protobuf,application/json"), json(Kind::Object)),
         (
             Some("application/json;q=0.1,application/json;as=Table;v=v1beta1;g=meta.k8s.io;q=0.2"),
-            Some(table("v1beta1")),
+            json(table("v1beta1")),
         ),
         (
             Some("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1;charset=utf-8"),
-            Some(partial(false, "v1")),
+            json(partial(false, "v1")),
         ),
-        (Some("application/yaml,application/json;q=0.5"), Some(Kind::Object)),
-        (Some("application/json;as=Table;v=v2;g=meta.k8s.io, text/html, */*;q=0.1"), Some(Kind::Object)),
-        (Some("application/json;stream=watch"), Some(Kind::Object)),
+        (Some("application/yaml,application/json;q=0.5"), yaml(Kind::Object)),
+        (Some("application/json,application/yaml"), json(Kind::Object)),
+        (Some("application/yaml;q=0.5,*/*;q=0.9"), json(Kind::Object)),
+        (Some("*/*;q=0.9,application/yaml;q=0.5"), yaml(Kind::Object)),
+        (Some("application/yaml;as=Table;v=v1;g=meta.k8s.io"), yaml(table("v1"))),
+        (Some("application/yaml;stream=watch,application/*"), json(Kind::Object)),
+        (Some("application/json;as=Table;v=v2;g=meta.k8s.io, text/html, */*;q=0.1"), json(Kind::Object)),
+        (Some("application/json;stream=watch"), json(Kind::Object)),
         (Some("application/json;stream=other"), None),
         (Some("application/json;sv=1"), None),
-        (Some("application/yaml"), None),
+        (Some("application/json;sv=v1"), json(Kind::Object)),
+        (Some("application/json;pretty=1"), Some((Kind::Object, Format::Json { pretty: true }))),
+        (Some("application/yaml"), yaml(Kind::Object)),
         (Some("application/vnd.kubernetes.protobuf"), None),
+        (Some("application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io"), None),
         (Some("text/html"), None),
         (Some("application/json/x, ;, ,"), None),
     ];
     for (accept, expected) in cases {
-        assert_eq!(
-            Negotiated::parse(accept).map(|got| got.kind),
-            expected.ok_or(MediaError::NotAcceptable),
-            "{accept:?}"
-        );
+        let got = Negotiated::parse(accept).map(|got| (got.kind, got.format));
+        assert_eq!(got, expected.ok_or(MediaError::NotAcceptable), "{accept:?}");
     }
     let upstream = Negotiated::parse(Some(metadata)).unwrap().upstream_accept();
     assert_eq!(upstream, "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1");
-    assert!(
-        Negotiated::takes_failures("") && Negotiated::takes_failures("text/html, application/json;as=Table;q=0.5, */*")
-    );
-    assert!(!Negotiated::takes_failures("application/json;as=Table;g=meta.k8s.io;v=v1, text/html"));
     let status = MediaError::NotAcceptable.status();
     assert_eq!(
         (status.code, status.message.as_str()),
@@ -408,6 +412,33 @@ fn accept_is_negotiated_as_the_reference_does() {
             "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf"
         )
     );
+}
+
+/// Wire rules 7.21, 7.23: failures and documents of discovery have no other form.
+#[test]
+fn accept_of_documents() {
+    let cases = [
+        ("", Some(Format::Json { pretty: false })),
+        ("text/html, application/json;as=Table;q=0.5, */*", Some(Format::Json { pretty: false })),
+        ("application/vnd.kubernetes.protobuf,application/yaml", Some(Format::Json { pretty: false })),
+        ("application/json;as=Table;g=meta.k8s.io;v=v1,application/yaml;q=0.1", Some(Format::Yaml)),
+        ("application/json;as=Table;g=meta.k8s.io;v=v1, text/html", None),
+    ];
+    for (accept, expected) in cases {
+        let got = Negotiated::parse_for_document(Some(accept)).map(|got| got.format);
+        assert_eq!(got, expected.ok_or(MediaError::NotAcceptable), "{accept}");
+    }
+}
+
+/// Wire rule 7.5.
+#[test]
+fn yaml_is_not_streamed() {
+    let watch = |accept| Negotiated::parse(Some(accept)).and_then(|watch| watch.check_streamed());
+    assert_eq!(watch("application/json,application/yaml"), Ok(()));
+    assert_eq!(watch("application/yaml,application/json"), Err(MediaError::NotStreamable));
+    assert_eq!(watch("application/yaml;stream=watch,application/json"), Ok(()));
+    let message = MediaError::NotStreamable.status().message;
+    assert!(message.ends_with(": application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"));
 }
 
 /// Wire rule 7.3.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{AnswerError, Asked, Rewriter, RowObject, Shape};
+use super::{AnswerError, Asked, Rewriter, RowObject, Shape, Yaml};
 use crate::origin::{Form, Hashed};
 
 /// Takes the first byte for the shape and the second for the size of the chunks, and rewrites the rest.
@@ -29,6 +29,29 @@ pub fn fuzz_answer(data: &[u8]) {
     {
         assert!(are_json(&answer), "{} became {}", document.escape_ascii(), answer.escape_ascii());
     }
+}
+
+/// Takes the first byte for the size of the chunks, and writes the rest as YAML.
+///
+/// # Panics
+/// When chunks change the YAML, or an object cannot be written as YAML or not as text.
+pub fn fuzz_yaml(data: &[u8]) {
+    let [size, document @ ..] = data else { return };
+    let whole = write_yaml(document, document.len().max(1));
+    assert_eq!(whole, write_yaml(document, usize::from(*size).max(1)), "chunks of {size} bytes change the YAML");
+    let is_object = serde_json::from_slice::<serde_json::Map<_, serde_json::Value>>(document).is_ok();
+    assert!(!is_object || whole.is_some_and(|yaml| String::from_utf8(yaml).is_ok_and(|yaml| yaml.ends_with('\n'))));
+}
+
+fn write_yaml(document: &[u8], size: usize) -> Option<Vec<u8>> {
+    let (mut yaml, mut out) = (Yaml::new(), Vec::new());
+    for chunk in document.chunks(size) {
+        let mut chunk = Bytes::copy_from_slice(chunk);
+        while let Some(piece) = yaml.next(&mut chunk).ok()? {
+            out.extend_from_slice(&piece);
+        }
+    }
+    yaml.finish().ok().map(|()| out)
 }
 
 fn are_json(bytes: &[u8]) -> bool {

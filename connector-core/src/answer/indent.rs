@@ -1,7 +1,11 @@
 //! Indented JSON, for people (wire rule 7.3).
 
+use bytes::{Buf, Bytes};
+
 /// Indents JSON that comes in chunks, as the reference server does: two spaces, nothing between the brackets of what is empty,
 /// and no newline at the end.
+///
+/// Call [`Self::next`] until there is nothing more, for each chunk.
 #[derive(Clone, Debug, Default)]
 pub struct Indenter {
     depth: usize,
@@ -11,11 +15,20 @@ pub struct Indenter {
     escaped: bool,
 }
 
+/// A piece of text is given when it has this many bytes.
+const PIECE: usize = 64 << 10;
+
 impl Indenter {
-    /// The next part of the indented text.
-    pub fn push(&mut self, chunk: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(chunk.len() * 2);
-        for &byte in chunk {
+    /// The next piece of the indented text, which takes bytes from `chunk`; `None` when the chunk is used up.
+    pub fn next(&mut self, chunk: &mut Bytes) -> Option<Bytes> {
+        let mut out = Vec::with_capacity(PIECE.min(chunk.len() * 2));
+        let mut taken = 0;
+        for &byte in chunk.iter() {
+            // A byte far inside is a line of its own, thousands of times as long.
+            if out.len() >= PIECE {
+                break;
+            }
+            taken += 1;
             if self.in_string {
                 self.in_string = self.escaped || byte != b'"';
                 self.escaped = !self.escaped && byte == b'\\';
@@ -49,7 +62,8 @@ impl Indenter {
                 }
             }
         }
-        out
+        chunk.advance(taken);
+        (!out.is_empty()).then(|| out.into())
     }
 
     /// Something stands in the bracket that was opened.
@@ -69,6 +83,16 @@ impl Indenter {
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_is_deep_comes_in_pieces() {
+        let deep = "[".repeat(1000) + &"1,".repeat(1000) + "1" + &"]".repeat(1000);
+        let (mut chunk, mut indenter) = (Bytes::from(deep.clone()), Indenter::default());
+        let pieces: Vec<Bytes> = std::iter::from_fn(|| indenter.next(&mut chunk)).collect();
+        assert!(pieces.len() > 10 && pieces.iter().all(|piece| piece.len() < PIECE + 4000));
+        let indented: Vec<u8> = pieces.concat().into_iter().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        assert_eq!(String::from_utf8(indented).unwrap(), deep);
+    }
+
     /// Wire rule 7.3.
     #[test]
     fn indents_as_the_reference_in_any_chunks() {
@@ -77,7 +101,11 @@ mod tests {
         let indented = indented.unwrap();
         for size in 1..compact.len() {
             let mut indenter = Indenter::default();
-            let out: Vec<u8> = compact.as_bytes().chunks(size).flat_map(|chunk| indenter.push(chunk)).collect();
+            let mut out = Vec::new();
+            for chunk in compact.as_bytes().chunks(size) {
+                let mut chunk = Bytes::copy_from_slice(chunk);
+                out.extend(std::iter::from_fn(|| indenter.next(&mut chunk)).flatten());
+            }
             assert_eq!(String::from_utf8(out).unwrap(), indented);
         }
     }

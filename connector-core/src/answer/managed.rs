@@ -1,5 +1,7 @@
 //! `metadata.managedFields` without a trace of ours (wire rule 8.11).
 
+use serde_json::value::RawValue;
+
 use super::metadata::Owners;
 use crate::json::{Cursor, Entry, Error, Kind, Member, Plan, Weeder};
 use crate::origin::{ANNOTATION_OWNERS, RESERVED_PREFIX};
@@ -36,6 +38,23 @@ pub(super) fn rewrite<'a>(
         plan.undo(all);
     }
     Ok(left)
+}
+
+/// What a user sees of each entry of `managedFields`, given as JSON, beside what is stored; `None` for what is hidden. `owners`
+/// is the text of the user's owner references.
+pub(crate) fn shown(managed: &str, owners: Option<&str>) -> Vec<(Option<String>, String)> {
+    let entries: Vec<&RawValue> = serde_json::from_str(managed).unwrap_or_default();
+    let owners = owners.and_then(Owners::parse);
+    let local = |stored: &str| {
+        let source = format!("[{stored}]").into_bytes();
+        let mut plan = Plan::default();
+        let left = rewrite(&mut Cursor::new(&source, 0), &source, owners.as_ref(), &mut plan).ok()?;
+        let mut out = Vec::with_capacity(source.len());
+        plan.apply(&source, &mut out);
+        let text = String::from_utf8(out).ok().filter(|_| left)?;
+        Some(text.strip_prefix('[')?.strip_suffix(']')?.to_owned())
+    };
+    entries.into_iter().map(|entry| (local(entry.get()), entry.get().to_owned())).collect()
 }
 
 /// A walk over the field sets. Each step reads one value and tells whether any of it is left; what was empty before stays.

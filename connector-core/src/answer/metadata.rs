@@ -1,9 +1,11 @@
 //! The `metadata` of one object: whose the object is, and how it looks locally.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{Asked, applied, managed};
 use crate::json::{Cursor, Entry, Error, Kind, Member, Plan, Text, Weeder};
@@ -208,12 +210,11 @@ impl<'a> Members<'a> {
     /// Puts the user's owner references where they were (wire rule 6.9): in the place of those that were set remotely, or
     /// where the order of the members wants them.
     fn restore_owners(&self, source: &[u8], name: &Spot, plan: &mut Plan) {
+        let structured = self.spots[LABELS].as_ref().is_some_and(|labels| name.entry.start < labels.entry.start);
         match (&self.spots[OWNERS], &self.owners) {
-            (Some(spot), Some(owners)) => plan.replace(spot.value.clone(), &[owners.json.as_bytes()]),
+            (Some(spot), Some(owners)) => plan.replace(spot.value.clone(), &[owners.json(structured).as_bytes()]),
             (Some(spot), None) => spot.remove(name, plan),
             (None, Some(owners)) => {
-                let structured =
-                    self.spots[LABELS].as_ref().is_some_and(|labels| name.entry.start < labels.entry.start);
                 let anchor = if structured { self.struct_anchor } else { self.sorted_anchor };
                 let Some((like, end)) = anchor else { return };
                 // The same whitespace as before the neighbour.
@@ -221,7 +222,7 @@ impl<'a> Members<'a> {
                 let space = space.unwrap_or(&source[like.lead..like.start]);
                 let colon: &[u8] = if space.is_empty() { b"\":" } else { b"\": " };
                 let key = KEYS[OWNERS].as_bytes();
-                plan.replace(end..end, &[b",", space, b"\"", key, colon, owners.json.as_bytes()]);
+                plan.replace(end..end, &[b",", space, b"\"", key, colon, owners.json(structured).as_bytes()]);
             }
             (None, None) => {}
         }
@@ -290,7 +291,7 @@ pub(super) struct Owners {
 
 impl Owners {
     /// `None` when there are none, or the text is not an array of references: then nobody's are shown.
-    fn parse(json: &str) -> Option<Self> {
+    pub(super) fn parse(json: &str) -> Option<Self> {
         #[derive(Deserialize)]
         struct Reference {
             uid: String,
@@ -300,6 +301,22 @@ impl Owners {
         uids.sort_unstable();
         uids.dedup();
         (!uids.is_empty()).then(|| Self { json: json.to_owned(), uids })
+    }
+
+    /// The value of `ownerReferences`: as it was put away, which is how an object has it; or as PartialObjectMetadata has it,
+    /// in the order of the struct.
+    fn json(&self, structured: bool) -> Cow<'_, str> {
+        const STRUCT: [&str; 6] = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
+        let references = serde_json::from_str::<Vec<BTreeMap<String, &RawValue>>>(&self.json);
+        let (true, Ok(references)) = (structured, references) else { return Cow::Borrowed(&self.json) };
+        let member = |key: &str, value: &RawValue| format!("{}:{}", serde_json::Value::from(key), value.get());
+        let told = references.iter().map(|reference| {
+            let known = STRUCT.iter().filter_map(|key| Some((*key, *reference.get(*key)?)));
+            let others = reference.iter().filter(|(key, _)| !STRUCT.contains(&key.as_str()));
+            let members = known.chain(others.map(|(key, value)| (key.as_str(), *value)));
+            format!("{{{}}}", members.map(|(key, value)| member(key, value)).collect::<Vec<_>>().join(","))
+        });
+        Cow::Owned(format!("[{}]", told.collect::<Vec<_>>().join(",")))
     }
 
     /// What `managedFields` say of whoever set the references: the value of `f:ownerReferences`.

@@ -18,36 +18,6 @@ pub fn object(asked: &Asked, raw: &[u8]) -> Result<Vec<u8>, AnswerError> {
     Ok(out.concat())
 }
 
-/// Rewrites a `Scale`, the answer of the subresource `scale`.
-///
-/// Its `metadata` has no labels that would tell its origin (wire rule 7.19), so name and namespace are those that were asked
-/// for: the caller has made sure that the object is the one.
-///
-/// # Errors
-/// [`AnswerError::Malformed`] and [`AnswerError::TooDeep`] when the control plane sent no object.
-pub fn scale(asked: &Asked, raw: &[u8]) -> Result<Vec<u8>, AnswerError> {
-    let mut plan = Plan::default();
-    rewrite_scale(asked, raw, &mut plan).map_err(|error| AnswerError::of(error, 0))?;
-    let mut out = Vec::with_capacity(raw.len());
-    plan.apply(raw, &mut out);
-    Ok(out)
-}
-
-fn rewrite_scale(asked: &Asked, raw: &[u8], plan: &mut Plan) -> Result<(), Error> {
-    let Some(at) = Parts::read(raw, 0)?.metadata else { return Ok(()) };
-    let mut cursor = Cursor::new(raw, at);
-    let mut walk = cursor.object()?;
-    while let Some(member) = cursor.member(&mut walk)? {
-        let value = cursor.skip()?;
-        if let (true, Some(name)) = (member.key.is("name"), &asked.name) {
-            plan.replace_string(value, name);
-        } else if let (true, Some(namespace)) = (member.key.is("namespace"), &asked.namespace) {
-            plan.replace_string(value, namespace);
-        }
-    }
-    Ok(())
-}
-
 /// Plans the edits of the object at offset `at`; `None` when it does not exist for the client.
 pub(super) fn rewrite<'a>(
     asked: &Asked,

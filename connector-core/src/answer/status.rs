@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Asked;
 use super::object::Parts;
+use super::{Asked, RowObject};
 use crate::json::{Cursor, Kind, Plan};
 use crate::origin::{ANNOTATION_OWNERS, RESERVED_PREFIX};
 use crate::status::{Cause, Status};
@@ -61,8 +61,7 @@ fn localize_objects(asked: &Asked, text: &mut String) {
     let mut plain = serde_json::Deserializer::from_str(&text[start..]).into_iter::<&serde_json::value::RawValue>();
     let Some(Ok(object)) = plain.next() else { return };
     let object = object.get();
-    if object.contains(RESERVED_PREFIX) {
-        let local = local_object(asked, object).unwrap_or_else(|| "{}".to_owned());
+    if let Some(local) = of_reserved(asked, object) {
         text.replace_range(start..start + object.len(), &local);
     }
 }
@@ -79,13 +78,24 @@ fn localize_quoted_objects(asked: &Asked, text: &mut String) {
             continue;
         };
         at = end;
-        if object.contains(RESERVED_PREFIX) {
-            let local = local_object(asked, &object).unwrap_or_else(|| "{}".to_owned());
+        if let Some(local) = of_reserved(asked, &object) {
             let local = serde_json::Value::from(local).to_string();
             text.replace_range(start..end, &local);
             at = start + local.len();
         }
     }
+}
+
+/// The object in local terms, where there is anything in it that is not; `{}` where it cannot be told.
+fn of_reserved(asked: &Asked, object: &str) -> Option<String> {
+    if object.contains(RESERVED_PREFIX) {
+        return Some(local_object(asked, object).unwrap_or_else(|| "{}".to_owned()));
+    }
+    // It has no labels, and so none of ours.
+    if !object.contains(r#""kind":"Scale""#) {
+        return None;
+    }
+    String::from_utf8(super::scale(asked, RowObject::Show, object.as_bytes()).ok()?).ok()
 }
 
 fn local_object(asked: &Asked, object: &str) -> Option<String> {
@@ -104,16 +114,21 @@ fn hide_conflicts(status: &mut Status) {
         return;
     }
     let owners = format!(".metadata.annotations.{ANNOTATION_OWNERS}");
-    for cause in details.causes.iter_mut().filter(|cause| cause.field.contains(RESERVED_PREFIX)) {
-        let stands_for = if cause.field == owners { ".metadata.ownerReferences" } else { SECRET_NAME };
-        stands_for.clone_into(&mut cause.field);
+    let (hidden, mut told): (Vec<Cause>, Vec<Cause>) =
+        details.causes.drain(..).partition(|cause| cause.field.contains(RESERVED_PREFIX));
+    for cause in hidden {
+        let field = if cause.field == owners { ".metadata.ownerReferences" } else { SECRET_NAME };
+        let cause = Cause { field: field.to_owned(), ..cause };
+        if told.contains(&cause) {
+            continue;
+        }
+        // Those with one manager stand together, in the order of their fields.
+        let same = |other: &Cause| other.message == cause.message;
+        let at = told.iter().position(|other| same(other) && other.field > cause.field);
+        let at = at.or_else(|| told.iter().rposition(same).map(|last| last + 1)).unwrap_or(told.len());
+        told.insert(at, cause);
     }
-    let mut seen = Vec::new();
-    details.causes.retain(|cause| {
-        let new = !seen.contains(cause);
-        seen.push(cause.clone());
-        new
-    });
+    details.causes = told;
     status.message = conflict_message(&details.causes);
 }
 

@@ -15,6 +15,7 @@ use super::owners::Written;
 use super::secret::{self, REF};
 use super::{Findings, Live, Target, Translated};
 use crate::address::PatchType;
+use crate::origin::RESERVED_PREFIX;
 
 /// The most operations of a JSON patch (`handlers/patch.go`).
 pub(super) const OPERATIONS_MAX: usize = 10_000;
@@ -75,6 +76,7 @@ fn whole(
     let mut document = Document::of(&seen);
     let mut spent = Spent::default();
     for one in operations {
+        one.check_taken(target)?;
         one.apply(&mut document, &mut spent).ok_or(BodyError::Inapplicable)?;
     }
     let outcome = document.to_string();
@@ -151,6 +153,26 @@ impl<'a> Operation<'a> {
         let from = if ["move", "copy"].contains(&self.op.as_str()) { Some(&self.from) } else { None };
         let free = |path: &Option<String>| path.as_ref().is_none_or(|path| !touches_hidden(path, target.is_scale()));
         !known || (free(&self.path) && from.is_none_or(free))
+    }
+
+    /// Labels and annotations of ours are not there for the user, but who would take one away is to hear why that is refused (wire
+    /// rule 11.17). Those that are put there are found in the outcome.
+    fn check_taken(&self, target: &Target<'_>) -> Result<(), BodyError> {
+        let taken = match self.op.as_str() {
+            "remove" => self.path.as_deref(),
+            "move" => self.from.as_deref(),
+            _ => None,
+        };
+        let segments = taken.filter(|_| !target.is_scale()).and_then(segments).unwrap_or_default();
+        let (field, key) = match segments.as_slice() {
+            [metadata, map, key] if metadata == "metadata" && map == "labels" => ("metadata.labels", key),
+            [metadata, map, key] if metadata == "metadata" && map == "annotations" => ("metadata.annotations", key),
+            _ => return Ok(()),
+        };
+        if !key.starts_with(RESERVED_PREFIX) {
+            return Ok(());
+        }
+        Err(BodyError::Reserved { name: target.name.unwrap_or_default().to_owned(), field, key: key.clone() })
     }
 
     /// `None` where it does not apply.

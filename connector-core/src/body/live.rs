@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::Target;
-use crate::answer::{self, Asked};
+use crate::answer::{self, Asked, RowObject, shown_managers};
 use crate::origin::{ANNOTATION_CONNECTION_SECRET, ANNOTATION_OWNERS, Form, Hashed, Origin, RESERVED_PREFIX};
 
 /// The facts of an object as the control plane stores it. Whoever has one must have compared [`Live::origin`] with the
@@ -48,6 +49,9 @@ pub struct ConnectionSecret {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("the control plane sent an object that cannot be read: {0}")]
 pub struct LiveError(String);
+
+/// Of no object.
+const ABSENT_UID: &str = "00000000-0000-0000-0000-000000000000";
 
 #[derive(Deserialize)]
 struct Object<'a> {
@@ -107,6 +111,26 @@ impl Live {
         Ok(Self { name, uid, resource_version, deletion_timestamp, labels, annotations, origin, secret, shown })
     }
 
+    /// What stands for an object that is not there: a write that is tied to it is refused, or told that there is none.
+    pub fn absent() -> Self {
+        Self {
+            name: String::new(),
+            uid: ABSENT_UID.to_owned(),
+            resource_version: String::new(),
+            deletion_timestamp: None,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            origin: None,
+            secret: None,
+            shown: Vec::new(),
+        }
+    }
+
+    /// Whether it is [`Live::absent`].
+    pub(super) fn is_absent(&self) -> bool {
+        self.uid == ABSENT_UID
+    }
+
     /// The same object with what its subresource shows, as the control plane sent it: patches of a scale are applied to that.
     pub fn showing(self, shown: Vec<u8>) -> Self {
         Self { shown, ..self }
@@ -120,13 +144,42 @@ impl Live {
             namespace: Some(target.namespace.to_owned()),
             name: target.name.map(str::to_owned),
         };
-        let rewrite = if target.is_scale() { answer::scale } else { answer::object };
-        String::from_utf8(rewrite(&asked, &self.shown).ok()?).ok()
+        let seen = match target.is_scale() {
+            true => answer::scale(&asked, RowObject::Show, &self.shown),
+            false => answer::object(&asked, &self.shown),
+        };
+        String::from_utf8(seen.ok()?).ok()
     }
 
     /// The same in remote terms.
     pub(super) fn stored(&self) -> Option<&str> {
         std::str::from_utf8(&self.shown).ok()
+    }
+
+    /// `managedFields` that a user gives, as the control plane stores them, given what is `stored`: entries that are as the user
+    /// sees them stay what they are, with our labels and annotations among their fields, so that sending back what was read
+    /// changes nothing. `None` where they go as they came.
+    pub(super) fn restored_managers(&self, given: &str, stored: &str) -> Option<String> {
+        let entries: Vec<Value> = serde_json::from_str(given).ok()?;
+        let shown = shown_managers(stored, self.owner_references());
+        let shown: Vec<(Option<Value>, &str)> = shown
+            .iter()
+            .map(|(shown, stored)| (shown.as_ref().and_then(|shown| serde_json::from_str(shown).ok()), stored.as_str()))
+            .collect();
+        let hidden = shown.iter().filter(|(shown, _)| shown.is_none()).map(|(_, stored)| (*stored).to_owned());
+        let mut all: Vec<String> = entries
+            .iter()
+            .map(|entry| match shown.iter().find(|(shown, _)| shown.as_ref() == Some(entry)) {
+                Some((_, stored)) => (*stored).to_owned(),
+                None => entry.to_string(),
+            })
+            .collect();
+        if all.is_empty() || all == ["{}"] {
+            // A reset.
+            return None;
+        }
+        all.extend(hidden);
+        Some(format!("[{}]", all.join(",")))
     }
 
     /// The user's owner references as JSON text, where there are any (wire rule 6.9).

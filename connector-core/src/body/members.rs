@@ -40,11 +40,6 @@ impl<'a> Members<'a> {
         self.0.retain(|(k, _)| k != key);
     }
 
-    /// Keeps the members that a test of key and value accepts.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(&str, &str) -> bool) {
-        self.0.retain(|(key, value)| keep(key, value));
-    }
-
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_ref()))
     }

@@ -84,7 +84,14 @@ fn translate(target: &Target<'_>, live: &Live, mut patch: Members<'_>) -> Result
         let value = value.as_deref().map_or_else(|| "null".to_owned(), quote);
         annotations.get_or_insert_default().set(key, value);
     }
+    let own = live.annotations.keys().any(|key| key.starts_with(RESERVED_PREFIX));
     match annotations {
+        // Only the user's go: the whole map, which leaves no empty one behind.
+        Some(annotations)
+            if given.as_deref() == Some("null") && !own && annotations.iter().all(|(_, value)| value == "null") =>
+        {
+            metadata.set("annotations", "null");
+        }
         Some(annotations) => metadata.set("annotations", annotations.render()),
         None => metadata.remove("annotations"),
     }
@@ -93,7 +100,7 @@ fn translate(target: &Target<'_>, live: &Live, mut patch: Members<'_>) -> Result
 }
 
 /// What a patch does to the user's labels or annotations. `null` wipes all that the user sees, and nothing else. A key of
-/// ours may be taken away, because to the user it is not there; it may not be set (wire rule 11.17).
+/// ours may be neither set nor taken away (wire rule 11.17).
 fn user_changes<'a>(
     name: &str,
     field: &'static str,
@@ -108,15 +115,8 @@ fn user_changes<'a>(
     let member = field.trim_start_matches("metadata.");
     let wrong = BodyError::WrongType { field: member, found: type_of(json), expected: "map[string]string" };
     members = Members::parse(json).map_err(|_| wrong)?;
-    let mut written = None;
-    members.retain(|key, value| {
-        let reserved = key.starts_with(RESERVED_PREFIX);
-        if reserved && value != "null" {
-            written.get_or_insert(key.to_owned());
-        }
-        !reserved
-    });
-    match written {
+    let reserved = members.iter().find(|(key, _)| key.starts_with(RESERVED_PREFIX)).map(|(key, _)| key.to_owned());
+    match reserved {
         Some(key) => Err(BodyError::Reserved { name: name.to_owned(), field, key }),
         None => Ok(Some(members)),
     }

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::document::Document;
 use super::error::{BodyError, invalid_value};
 use super::members::{Members, decoding_fault, quote, type_of, unquote};
 use super::owners::{self, Written};
@@ -132,24 +131,19 @@ fn keep_unchanged(target: &Target<'_>, live: &Live, metadata: &mut Members<'_>) 
     const ANNOTATIONS: &str = "annotations";
     let annotations = metadata.get(ANNOTATIONS).unwrap_or("null").to_owned();
     let mut annotations = Members::parse(&annotations).unwrap_or_default();
-    if metadata.get_some(MANAGED).is_none() && annotations.get(LAST_APPLIED).is_none() {
-        return;
-    }
     let read = |object: &str| Members::parse(object).ok().and_then(|object| metadata_of(&object).ok());
-    let Some((seen, stored)) = live.seen(target).and_then(|seen| read(&seen)).zip(live.stored().and_then(read)) else {
-        return;
-    };
-    let same = |first: &str, second: &str| Document::of(first).equals(&Document::of(second), 0);
-    if let (Some(given), Some(seen), Some(stored)) = (metadata.get(MANAGED), seen.get(MANAGED), stored.get(MANAGED))
-        && same(given, seen)
+    let Some(stored) = live.stored().and_then(read) else { return };
+    if let (Some(given), Some(stored)) = (metadata.get_some(MANAGED), stored.get_some(MANAGED))
+        && let Some(managers) = live.restored_managers(given, stored)
     {
-        metadata.set(MANAGED, stored.to_owned());
+        metadata.set(MANAGED, managers);
     }
     let applied = |metadata: &Members<'_>| {
         let annotations = metadata.get(ANNOTATIONS).and_then(|json| Members::parse(json).ok())?;
         annotations.get(LAST_APPLIED).map(str::to_owned)
     };
-    if let (Some(given), Some(seen), Some(stored)) = (annotations.get(LAST_APPLIED), applied(&seen), applied(&stored))
+    if let (Some(given), Some(stored)) = (annotations.get(LAST_APPLIED), applied(&stored))
+        && let Some(seen) = live.seen(target).as_deref().and_then(read).as_ref().and_then(applied)
         && unquote(given) == unquote(&seen)
     {
         annotations.set(LAST_APPLIED, stored);
@@ -218,7 +212,7 @@ pub(super) fn full_name(name: &str) -> Option<&str> {
 
 /// Ties a write to the object that was checked, unless the client ties it itself (wire rule 8.7).
 pub(super) fn tie(metadata: &mut Members<'_>, live: &Live) {
-    if metadata.get_some("uid").is_none_or(|uid| uid == "\"\"") {
+    if live.is_absent() || metadata.get_some("uid").is_none_or(|uid| uid == "\"\"") {
         metadata.set("uid", quote(&live.uid));
     }
 }

@@ -500,6 +500,43 @@ fn delete_options_are_tied_to_the_object() {
     }
 }
 
+/// Wire rules 8.8, 8.11: who reads an object and sends it back changes nothing, although our labels are not in what was read.
+#[test]
+fn managers_sent_back_are_those_stored() {
+    let own = format!("f:{LABEL_NAME}");
+    let entry = |manager: &str, labels: Value| json!({"manager": manager, "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": {"f:metadata": {"f:labels": labels}}});
+    let mut object = stored(&foo(json!({"name": "a"})));
+    let managers = json!([entry("one", json!({"f:l": {}, own.clone(): {}})), entry("hidden", json!({own: {}}))]);
+    object["metadata"]["managedFields"] = managers.clone();
+    let scheme = scheme();
+    let target = target(&scheme, Some("a"));
+    let put = |given: Value| {
+        let body = foo(json!({"name": "a", "managedFields": given})).to_string();
+        let translated = update(&target, &live(&object), body.as_bytes(), BodyType::Json).unwrap();
+        value(&translated.body)["metadata"]["managedFields"].clone()
+    };
+    let seen = entry("one", json!({"f:l": {}}));
+    assert_eq!(put(json!([seen])), managers);
+    let other = entry("other", json!({"f:l": {}}));
+    assert_eq!(put(json!([other, seen])), json!([other, managers[0], managers[1]]), "what the user changes counts");
+    for reset in [json!([]), json!([{}]), Value::Null] {
+        assert_eq!(put(reset.clone()), reset);
+    }
+}
+
+/// A write to what is not there is tied to a UID that nothing has, whatever the user writes (wire rule 8.7).
+#[test]
+fn writes_to_nothing_write_nothing() {
+    let scheme = scheme();
+    let target = target(&scheme, Some("a"));
+    let body = foo(json!({"name": "a", "uid": "u1"})).to_string();
+    let put = update(&target, &Live::absent(), body.as_bytes(), BodyType::Json).unwrap();
+    let patch = merge_patch(&target, &Live::absent(), b"{}").unwrap();
+    for body in [put.body, patch.body] {
+        assert_eq!(value(&body)["metadata"]["uid"], "00000000-0000-0000-0000-000000000000");
+    }
+}
+
 #[test]
 fn live_objects_tell_their_facts() {
     let stored = stored(&full());

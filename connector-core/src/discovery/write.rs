@@ -22,7 +22,13 @@ pub struct Documents {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct GroupDocuments {
     group: Document,
-    versions: BTreeMap<String, Document>,
+    versions: BTreeMap<String, VersionDocuments>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct VersionDocuments {
+    native: Document,
+    for_front: Document,
 }
 
 impl Documents {
@@ -45,7 +51,9 @@ impl Documents {
         let legacy: Vec<ApiGroup<'_>> = groups.iter().map(|(group, versions)| ApiGroup::new(group, versions)).collect();
         let by_group = groups.iter().zip(&legacy).map(|((group, versions), legacy)| {
             let versions = versions.iter().map(|selected| {
-                (selected.group_version.version.clone(), typed("APIResourceList", "v1", ApiResourceList::new(selected)))
+                let write = |for_front| typed("APIResourceList", "v1", ApiResourceList::new(selected, for_front));
+                let documents = VersionDocuments { native: write(false), for_front: write(true) };
+                (selected.group_version.version.clone(), documents)
             });
             let documents = GroupDocuments { group: typed("APIGroup", "v1", legacy), versions: versions.collect() };
             ((*group).to_owned(), documents)
@@ -78,7 +86,13 @@ impl Documents {
     /// The document at `/apis/<group>/<version>`: an `APIResourceList`. Never answer 304 here, as the front repeats the
     /// validator of another document (wire rule 3.4).
     pub fn version(&self, group: &str, version: &str) -> Option<&Document> {
-        self.by_group.get(group)?.versions.get(version)
+        Some(&self.by_group.get(group)?.versions.get(version)?.native)
+    }
+
+    /// The same for the front, which copies the group and version of each resource literally where it cannot have the aggregated
+    /// form; kube-apiserver leaves them out where they are those of the list (wire rule 3.8).
+    pub fn version_for_front(&self, group: &str, version: &str) -> Option<&Document> {
+        Some(&self.by_group.get(group)?.versions.get(version)?.for_front)
     }
 
     /// Whether a group and version is in the documents.
@@ -240,7 +254,9 @@ struct ApiResource<'a> {
     name: String,
     singular_name: &'a str,
     namespaced: bool,
+    #[serde(skip_serializing_if = "str::is_empty")]
     group: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     version: &'a str,
     kind: &'a str,
     verbs: &'a [String],
@@ -253,33 +269,39 @@ struct ApiResource<'a> {
 }
 
 impl<'a> ApiResourceList<'a> {
-    fn new(selected: &'a Selected) -> Self {
+    fn new(selected: &'a Selected, for_front: bool) -> Self {
+        let GroupVersion { group, version } = &selected.group_version;
+        let told = |of: (&'a str, &'a str)| if for_front || of != (group, version) { of } else { ("", "") };
         let mut resources = Vec::new();
         for resource in &selected.resources {
+            let (group, version) = told((group, version));
             resources.push(ApiResource {
                 name: resource.plural.clone(),
                 singular_name: &resource.singular,
                 namespaced: true,
-                // CRD servers leave these two empty; the fallback of the front copies them literally (wire rule 3.8).
-                group: &selected.group_version.group,
-                version: &selected.group_version.version,
+                group,
+                version,
                 kind: &resource.kind,
                 verbs: &resource.verbs,
                 short_names: &resource.short_names,
                 categories: &resource.categories,
                 storage_version_hash: resource.storage_version_hash.as_deref(),
             });
-            resources.extend(resource.subresources.iter().map(|subresource| ApiResource {
-                name: format!("{}/{}", resource.plural, subresource.name),
-                singular_name: "",
-                namespaced: true,
-                group: &subresource.response_kind.group,
-                version: &subresource.response_kind.version,
-                kind: &subresource.response_kind.kind,
-                verbs: &subresource.verbs,
-                short_names: &[],
-                categories: &[],
-                storage_version_hash: None,
+            resources.extend(resource.subresources.iter().map(|subresource| {
+                let kind = &subresource.response_kind;
+                let (group, version) = told((&kind.group, &kind.version));
+                ApiResource {
+                    name: format!("{}/{}", resource.plural, subresource.name),
+                    singular_name: "",
+                    namespaced: true,
+                    group,
+                    version,
+                    kind: &kind.kind,
+                    verbs: &subresource.verbs,
+                    short_names: &[],
+                    categories: &[],
+                    storage_version_hash: None,
+                }
             }));
         }
         Self { group_version: selected.group_version.to_string(), resources }

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 /// The most bytes of one object, with room above what etcd stores, as an object can be converted on the way.
 pub(super) const MAX_OBJECT: usize = 32 << 20;
 /// What is looked at of a failure.
-const MAX_STATUS: usize = 1 << 20;
+pub(super) const MAX_STATUS: usize = 1 << 20;
 /// How long the body of one object may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -28,6 +28,14 @@ const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 pub(super) struct Sent {
     pub(super) body: Vec<u8>,
     pub(super) content_type: &'static str,
+}
+
+/// What is in the place of an object.
+pub(super) enum Stored {
+    Absent,
+    /// An object of another origin, which does not exist for the client (wire rule 8.7).
+    Anothers,
+    Ours(Box<Live>),
 }
 
 impl Passage<'_> {
@@ -90,6 +98,14 @@ impl Corridor {
     /// The object that is addressed, as it is stored now; `None` where there is none, or one of another origin (wire rule
     /// 8.7).
     pub(super) async fn live(&self, passage: &Passage<'_>) -> Result<Option<Live>, Failure> {
+        Ok(match self.stored(passage).await? {
+            Stored::Ours(live) => Some(*live),
+            Stored::Anothers | Stored::Absent => None,
+        })
+    }
+
+    /// What is stored now in the place of the object that is addressed.
+    pub(super) async fn stored(&self, passage: &Passage<'_>) -> Result<Stored, Failure> {
         let mut plain = passage.request.clone();
         plain.verb = Verb::Get;
         plain.subresource = None;
@@ -100,7 +116,7 @@ impl Corridor {
         if answer.status() == StatusCode::NOT_FOUND {
             let (_, raw) = self.collect(answer, MAX_STATUS).await?;
             return match self.genuine_absence(&object, &remote, &raw) {
-                true => Ok(None),
+                true => Ok(Stored::Absent),
                 false => Err(Failure::unavailable(NOT_SERVED)),
             };
         }
@@ -114,7 +130,7 @@ impl Corridor {
             .origin
             .as_ref()
             .is_some_and(|origin| namespace == Some(&*origin.namespace) && name == Some(&*origin.name));
-        Ok(ours.then_some(live))
+        Ok(if ours { Stored::Ours(Box::new(live)) } else { Stored::Anothers })
     }
 
     /// The answer about one object, whole in memory: its size is bounded by what etcd stores.
@@ -128,6 +144,7 @@ impl Corridor {
         if !answer.status().is_success() {
             return Err(self.failed(passage, Some(remote), answer).await);
         }
+        check_json(&answer)?;
         let (parts, raw) = self.collect(answer, MAX_OBJECT).await?;
         let asked = self.asked(passage);
         // A deletion answers either a Status or the object (wire rule 7.17).
@@ -135,7 +152,8 @@ impl Corridor {
             let status = answer::status(&asked, &raw);
             Bytes::from(status.ok_or_else(|| Failure::nonsense(AnswerError::Malformed { at: 0 }))?.to_json())
         } else if passage.request.subresource.as_deref() == Some("scale") {
-            answer::scale(&asked, &raw).map_err(Failure::nonsense)?.into()
+            let show = super::read::row_object(remote);
+            answer::scale(&asked, show, &raw).map_err(Failure::nonsense)?.into()
         } else {
             rewrite(Rewriter::new(asked, shape), raw).map_err(|error| match error {
                 AnswerError::Foreign => passage.not_found(),
@@ -192,21 +210,23 @@ impl Corridor {
             Ok(collected) => collected,
             Err(failure) => return failure,
         };
+        let text = String::from_utf8_lossy(&raw);
+        let collection = remote.path_and_query.split('?').next().unwrap_or_default();
         let mut request = passage.request.clone();
-        let told = serde_json::from_slice::<Status>(&raw).ok().and_then(|status| status.details);
-        if let Some(name) = told.map(|details| details.name).filter(|name| !name.is_empty()) {
-            let collection = remote.path_and_query.split('?').next().unwrap_or_default();
+        let mut local = text.clone().into_owned();
+        for name in self.scheme.remote_names(passage.offered.form, &text) {
             let one = Remote {
                 method: Verb::Get.method(),
                 path_and_query: format!("{collection}/{name}"),
-                name: Some(name),
+                name: Some(name.to_owned()),
                 strip_object: false,
             };
             if let Some(origin) = self.origin_of(passage, &one).await {
+                local = local.replace(name, &origin.name);
                 (request.namespace, request.name) = (Some(origin.namespace), Some(origin.name));
             }
         }
-        let answer = Response::from_parts(parts, Body::from(raw.to_vec()));
+        let answer = Response::from_parts(parts, Body::from(local.into_bytes()));
         self.failed(&Passage { request: &request, ..*passage }, None, answer).await
     }
 
@@ -258,14 +278,21 @@ impl Corridor {
                 }
                 Failure::answered(status)
             }
-            (300..400, _) | (500.., None) => {
+            (..400, _) | (500.., None) => {
                 Failure::outage(format!("the control plane, or something before it, answered {code}"))
             }
-            (_, None) | (..300, Some(_)) => Failure::answered(Status::failure(
+            (413, None) => {
+                let why = "Request entity too large for the control plane, or something before it";
+                Failure::answered(Status::failure(413, "RequestEntityTooLarge", why))
+            }
+            (400 | 414 | 431, None) => Failure::answered(Status::failure(
                 code,
-                "Unknown",
+                "BadRequest",
                 format!("the control plane, or something before it, answered {code}"),
             )),
+            // No kube-apiserver says so: it is about the connector, and what controllers read out of a 405 would be wrong
+            // (wire rule 6.12).
+            (_, None) => Failure::unavailable(format!("the control plane, or something before it, answered {code}")),
         }
     }
 
@@ -298,6 +325,15 @@ fn rewrite(mut rewriter: Rewriter, raw: Bytes) -> Result<Bytes, AnswerError> {
             })
             .freeze(),
     })
+}
+
+/// A page of a gateway must not begin an answer that can only break off.
+pub(super) fn check_json(answer: &Response<Body>) -> Result<(), Failure> {
+    let media = answer.headers().get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok()).unwrap_or_default();
+    if media.split(';').next().is_some_and(|media| media.trim() == "application/json") {
+        return Ok(());
+    }
+    Err(Failure::unavailable(format!("something before the control plane answered {media:?} and not JSON")))
 }
 
 pub(super) fn json(status: StatusCode, body: AnswerBody) -> Response<AnswerBody> {

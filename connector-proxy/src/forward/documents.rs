@@ -2,35 +2,42 @@
 
 use std::time::{Duration, SystemTime};
 
-use connector_core::address::Query;
+use connector_core::address::{Negotiated, Query};
 use connector_core::discovery::{Document, accepts_json, negotiate};
 use connector_core::offer::GroupVersion;
 use connector_core::status::Status;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use super::{AnswerBody, Corridor, full};
+use crate::catalog::Snapshot;
 use crate::failure::Failure;
+use crate::identity::User;
 
 /// How long a document that its URL's hash identifies may be kept (wire rule 4.9).
 const IMMUTABLE_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
 const JSON: &str = "application/json";
+/// As whom the front asks for itself (wire rule 3.8).
+const AGGREGATOR: &str = "system:kube-aggregator";
 
 impl Corridor {
     pub(super) fn document(
         &self,
-        verb: &str,
+        user: &User,
+        method: &Method,
         path: &str,
         query: &Query,
         headers: &HeaderMap,
     ) -> Result<Response<AnswerBody>, Failure> {
-        if verb != "get" {
+        let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+        // The reference server answers these whatever the method.
+        let is_version = matches!(*segments, ["apis", _, _]);
+        if !matches!(*method, Method::GET | Method::HEAD) && !is_version {
             return Err(Failure::client(Status::method_not_allowed()));
         }
         if matches!(path, "/healthz" | "/livez" | "/readyz") {
             return Ok(text("ok"));
         }
         let snapshot = self.snapshot()?;
-        let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
         let absent = || Failure::client(Status::no_such_path());
         let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
         match *segments {
@@ -45,8 +52,11 @@ impl Corridor {
             }
             ["apis", group] => Ok(whole(snapshot.discovery.group(group).ok_or_else(absent)?)),
             // Never 304: the front repeats the validator of another document here (wire rule 3.4).
-            ["apis", group, version] => match snapshot.discovery.version(group, version) {
-                Some(document) => Ok(whole(document)),
+            ["apis", group, version] => match version_document(&snapshot, user, group, version) {
+                Some(document) => {
+                    let accepted = Negotiated::parse_for_document(Some(accept));
+                    accepted.map(|_| whole(document)).map_err(|error| Failure::client(error.status()))
+                }
                 None if snapshot.undescribed().any(|gv| gv.group == group && gv.version == version) => {
                     Err(Failure::unavailable("the control plane does not describe this API yet"))
                 }
@@ -75,7 +85,15 @@ impl Corridor {
     }
 }
 
-/// Documents other than `/apis` are JSON only; a client that asks for protobuf alone reads 406 and asks for JSON next.
+/// The resources of a group and version, in the words that whoever asks needs.
+fn version_document<'a>(snapshot: &'a Snapshot, user: &User, group: &str, version: &str) -> Option<&'a Document> {
+    match user.name == AGGREGATOR {
+        true => snapshot.discovery.version_for_front(group, version),
+        false => snapshot.discovery.version(group, version),
+    }
+}
+
+/// Documents of OpenAPI are JSON only; a client that asks for protobuf alone reads 406 and asks for JSON next.
 fn json_only(accept: &str) -> Result<(), Failure> {
     if accepts_json(accept) { Ok(()) } else { Err(Failure::client(Status::not_acceptable(JSON))) }
 }

@@ -9,10 +9,10 @@
 
 mod answer;
 mod documents;
-mod indented;
 mod outage;
 mod read;
 mod refused;
+mod render;
 mod stream;
 mod write;
 
@@ -84,7 +84,7 @@ impl Handler for Corridor {
     async fn handle(self: Arc<Self>, peer: Arc<PeerCertificate>, request: Request<Incoming>) -> Response<AnswerBody> {
         let started = Instant::now();
         let path = request.uri().path().to_owned();
-        let indents = indented::Wish::of(&request);
+        let wish = render::Wish::of(&request);
         let mut labels = RequestLabels { verb: "other", group: String::new(), resource: String::new(), code: 0 };
         let work = self.answer(&peer, request, &mut labels);
         let answer = match tokio::time::timeout(REQUEST_TIMEOUT, work).await {
@@ -102,7 +102,7 @@ impl Handler for Corridor {
             milliseconds = started.elapsed().as_millis(),
             "answered"
         );
-        let answer = indents.fulfil(answer, labels.verb == Verb::Watch.as_str());
+        let answer = wish.fulfil(answer, labels.verb == Verb::Watch.as_str());
         self.metrics.requests.get_or_create(&labels).inc();
         self.metrics.request_seconds.observe(started.elapsed().as_secs_f64());
         answer
@@ -128,10 +128,9 @@ impl Corridor {
         let request = match address {
             Address::Resource(request) => request,
             Address::Other { verb, path, query } => {
-                let verb = if matches!(verb.as_str(), "get" | "head") { "get" } else { "other" };
-                labels.verb = verb;
+                labels.verb = if matches!(verb.as_str(), "get" | "head") { "get" } else { "other" };
                 self.authorize(&user, &Attributes::Path { verb, path: path.clone() }).await?;
-                return self.document(verb, &path, &query, &parts.headers);
+                return self.document(&user, &parts.method, &path, &query, &parts.headers);
             }
         };
         labels.verb = request.verb.as_str();

@@ -36,6 +36,10 @@ impl Corridor {
         let negotiated = passage.negotiated()?;
         let remote = self.remote(passage)?;
         let answer = self.send(passage, &remote, &negotiated.upstream_accept(), None).await?;
+        // The reference server tells other faults first.
+        if answer.status().is_success() {
+            negotiated.check_streamed().map_err(|error| Failure::client(error.status()))?;
+        }
         let shape = match negotiated.kind {
             Kind::Table { .. } => Shape::TableWatch(row_object(&remote)),
             _ => Shape::Watch,
@@ -55,6 +59,7 @@ impl Corridor {
         if !answer.status().is_success() {
             return Err(self.failed(passage, None, answer).await);
         }
+        super::answer::check_json(&answer)?;
         let (parts, body) = answer.into_parts();
         let rewriter = Rewriter::new(self.asked(passage), shape);
         let body = RewrittenBody::new(body, rewriter, watch).boxed_unsync();
@@ -80,6 +85,6 @@ impl ShapeOf for Negotiated {
     }
 }
 
-fn row_object(remote: &Remote) -> RowObject {
+pub(super) fn row_object(remote: &Remote) -> RowObject {
     if remote.strip_object { RowObject::Null } else { RowObject::Show }
 }

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use rustls::crypto::SecureRandom;
 
-use super::answer::{MAX_OBJECT, Sent};
+use super::answer::{MAX_OBJECT, MAX_STATUS, Sent, Stored};
 use super::read::ShapeOf;
 use super::refused::warned;
 use super::{AnswerBody, Corridor, Passage, attributes};
@@ -49,6 +49,12 @@ impl Write {
 impl Corridor {
     pub(super) async fn create(&self, passage: &Passage<'_>, body: Incoming) -> Result<Response<AnswerBody>, Failure> {
         let negotiated = passage.negotiated()?;
+        if passage.request.subresource.is_some() {
+            // Nothing is created at one; the control plane says so in its own words, whatever the body is.
+            let remote = self.remote(passage)?;
+            let answer = self.send(passage, &remote, &negotiated.upstream_accept(), None).await?;
+            return self.single(passage, &remote, answer, negotiated.shape(&remote, false)).await;
+        }
         let body_type = passage.body_type()?;
         let raw = read(body).await?;
         let target = self.target(passage);
@@ -208,20 +214,24 @@ impl Corridor {
         accept: &str,
     ) -> Result<(Response<kube::client::Body>, Vec<String>), Failure> {
         let target = self.target(passage);
+        let tied = match write {
+            Write::Update(_) => true,
+            // The patch of a Scale is not tied to a UID.
+            Write::Patch(PatchType::Json | PatchType::Merge) => target.subresource != Some("scale"),
+            Write::Patch(PatchType::Apply) | Write::Delete => false,
+        };
+        if live.is_none() && tied {
+            return Ok((self.write_nothing(passage, write, raw, remote, accept).await?, Vec::new()));
+        }
         let present = || live.ok_or_else(|| passage.not_found());
         let translated = match write {
-            Write::Update(body_type) => {
-                let checked = if live.is_none() { body::check_update(&target, raw, *body_type) } else { Ok(()) };
-                match checked {
-                    Ok(()) => body::update(&target, present()?, raw, *body_type),
-                    Err(error) => Err(error),
-                }
-            }
+            Write::Update(body_type) => body::update(&target, present()?, raw, *body_type),
             Write::Patch(PatchType::Json) => body::json_patch(&target, present()?, raw),
             Write::Patch(PatchType::Merge) => body::merge_patch(&target, present()?, raw),
             Write::Patch(PatchType::Apply) => {
                 if live.is_none() {
                     self.admit_create_through_apply(passage).await?;
+                    self.check_free(passage).await?;
                 }
                 body::apply_patch(&target, live, raw)
             }
@@ -246,6 +256,40 @@ impl Corridor {
             self.note_created(passage, remote, answer.status());
         }
         Ok((answer, warnings))
+    }
+
+    /// An update or a patch of what is not there. What is wrong with the options, and of an update with the body, is told before,
+    /// with the control plane's warnings.
+    async fn write_nothing(
+        &self,
+        passage: &Passage<'_>,
+        write: &Write,
+        raw: &[u8],
+        remote: &Remote,
+        accept: &str,
+    ) -> Result<Response<kube::client::Body>, Failure> {
+        let target = self.target(passage);
+        let translated = match write {
+            Write::Update(body_type) => body::check_update(&target, raw, *body_type)
+                .and_then(|()| body::update(&target, &Live::absent(), raw, *body_type)),
+            // It is not looked at where there is nothing to patch.
+            _ => body::merge_patch(&target, &Live::absent(), b"{}"),
+        };
+        let translated = match translated {
+            Ok(translated) => translated,
+            Err(error) => return Err(self.refused(passage, raw, &error).await),
+        };
+        let answer = self.send(passage, remote, accept, Some(translated.into())).await?;
+        let (parts, raw) = self.collect(answer, MAX_STATUS).await?;
+        let told = serde_json::from_slice::<Status>(&raw).ok().and_then(|status| status.details);
+        let of_options = told.is_some_and(|details| details.kind.ends_with("Options"));
+        match parts.status {
+            StatusCode::UNPROCESSABLE_ENTITY if of_options => {}
+            // The object that is there is another's, and was not written.
+            StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => return Err(passage.not_found()),
+            _ => {}
+        }
+        Ok(Response::from_parts(parts, kube::client::Body::from(raw.to_vec())))
     }
 
     fn note_created(&self, passage: &Passage<'_>, remote: &Remote, status: StatusCode) {
@@ -288,6 +332,19 @@ impl Corridor {
         let named = passage.named(request.name.as_deref().unwrap_or_default());
         let namespace = request.namespace.as_deref().unwrap_or_default();
         self.namespaces.admit(namespace, Some(named)).await.map_err(Failure::client)
+    }
+
+    /// An apply creates where nothing is, and takes over what is there: where that is another's (wire rule 8.7), it must not
+    /// be sent.
+    async fn check_free(&self, passage: &Passage<'_>) -> Result<(), Failure> {
+        match self.stored(passage).await? {
+            Stored::Anothers => {
+                let request = passage.request;
+                let name = request.name.as_deref().unwrap_or_default();
+                Err(Failure::client(Status::already_exists(&request.group, &request.resource, name)))
+            }
+            Stored::Absent | Stored::Ours(_) => Ok(()),
+        }
     }
 
     pub(super) fn target<'a>(&'a self, passage: &Passage<'a>) -> Target<'a> {

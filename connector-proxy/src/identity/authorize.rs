@@ -38,7 +38,7 @@ pub(crate) enum Attributes {
         labels: LabelSelector,
     },
     Path {
-        verb: &'static str,
+        verb: String,
         path: String,
     },
 }

@@ -10,7 +10,7 @@ mod trust;
 
 use std::collections::BTreeMap;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use percent_encoding::percent_decode_str;
 
 pub(crate) use authorize::{Attributes, Authorizer, Decision};
@@ -36,9 +36,8 @@ impl User {
     ///
     /// The caller has verified that the front sent them.
     pub(crate) fn from_headers(headers: &HeaderMap, trust: &FrontProxyTrust) -> Option<Self> {
-        let first = |names: &[String]| {
-            names.iter().filter_map(|name| headers.get(name)?.to_str().ok()).find(|value| !value.is_empty())
-        };
+        let first =
+            |names: &[String]| names.iter().filter_map(|name| text(headers.get(name)?)).find(|value| !value.is_empty());
         let name = first(&trust.username_headers)?.to_owned();
         // A front that does not list the header does not strip a client's own either (wire rule 9.4).
         let uid = first(&trust.uid_headers).unwrap_or_default().to_owned();
@@ -46,7 +45,7 @@ impl User {
             .group_headers
             .iter()
             .flat_map(|header| headers.get_all(header))
-            .filter_map(|value| value.to_str().ok().map(str::to_owned))
+            .filter_map(|value| text(value).map(str::to_owned))
             .collect();
         // The aggregator's own calls carry no group at all (wire rule 9.5).
         if name != ANONYMOUS && !groups.iter().any(|group| group == AUTHENTICATED) {
@@ -55,13 +54,18 @@ impl User {
         let mut extra = BTreeMap::<String, Vec<String>>::new();
         for (header, value) in headers {
             let key = trust.extra_prefixes.iter().find_map(|prefix| header.as_str().strip_prefix(prefix.as_str()));
-            if let (Some(key), Ok(value)) = (key, value.to_str()) {
+            if let (Some(key), Some(value)) = (key, text(value)) {
                 let key = percent_decode_str(key).decode_utf8_lossy().into_owned();
                 extra.entry(key).or_default().push(value.to_owned());
             }
         }
         Some(Self { name, uid, groups, extra })
     }
+}
+
+/// Names are of any letters, which Go sends as they are.
+fn text(value: &HeaderValue) -> Option<&str> {
+    std::str::from_utf8(value.as_bytes()).ok()
 }
 
 #[cfg(test)]

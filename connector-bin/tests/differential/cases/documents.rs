@@ -1,13 +1,12 @@
 //! Discovery and OpenAPI.
 
-use crate::case::{CLAIM, Case, WIDGET, XR, case};
+use crate::case::{APP, CLAIM, Case, WIDGET, XR, case};
 use crate::exchange::Request;
 
 pub(crate) fn cases() -> Vec<Case> {
     let get = |path: String| Request::new("GET", path);
     let mut cases = Vec::new();
-    let apps = crate::case::Kind { label: "apps", group: "platform.upbound.io", version: "v1alpha1", ..CLAIM };
-    for kind in [CLAIM, XR, WIDGET, apps] {
+    for kind in [CLAIM, XR, WIDGET, APP] {
         let (group, version) = (kind.group, kind.version);
         cases.push(case(
             format!("{}: documents of discovery", kind.label),
@@ -32,6 +31,9 @@ pub(crate) fn cases() -> Vec<Case> {
             format!("{}: documents as others take them", kind.label),
             [
                 get(format!("/apis/{group}/{version}")).accept("application/yaml"),
+                get(format!("/apis/{group}/{version}")).accept("application/yaml;q=0.5,text/html"),
+                get(format!("/apis/{group}/{version}"))
+                    .accept("application/json;as=Table;v=v1;g=meta.k8s.io,application/yaml"),
                 get(format!("/apis/{group}/{version}")).accept("text/html"),
                 get(format!("/apis/{group}/{version}")).accept("application/vnd.kubernetes.protobuf"),
                 get(format!("/apis/{group}/{version}")).accept("application/vnd.kubernetes.protobuf,application/json"),

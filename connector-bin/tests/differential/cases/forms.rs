@@ -1,7 +1,7 @@
 //! Tables, metadata alone, and what cannot be had.
 
 use crate::case::{Case, Kind, case};
-use crate::exchange::{JSON, PARTIAL, PARTIAL_LIST, Request, TABLE, YAML};
+use crate::exchange::{JSON, PARTIAL, PARTIAL_LIST, Request, TABLE};
 
 pub(crate) fn cases(of: Kind) -> Vec<Case> {
     let is = |name: &str| format!("{}: form {name}", of.label);
@@ -112,21 +112,6 @@ pub(crate) fn cases(of: Kind) -> Vec<Case> {
                 of.create("e").body("", of.named("e")),
                 of.put("c", of.named("c")).body("text/plain", "x"),
                 of.get("c"),
-            ],
-        ),
-        after(
-            "YAML",
-            vec![
-                of.get("a").accept(YAML),
-                of.get("b").accept(YAML),
-                of.list("").accept(YAML),
-                of.create("c").accept(YAML),
-                of.delete("c").accept(YAML),
-                of.get("c").accept(YAML),
-                of.merge("a", r#"{"metadata":{"annotations":{"multi":"a\nb\n","quoted":"'x' \"y\"","number":"5","yes":"yes","empty":"","colon":"a: b","long":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb ccccccccccccccccccc"}}}"#).accept(YAML),
-                of.get("a").accept("application/yaml;as=Table;v=v1;g=meta.k8s.io"),
-                of.get("a").accept("application/yaml;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"),
-                of.list("").accept("application/yaml;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"),
             ],
         ),
         after(

@@ -1,7 +1,7 @@
 //! Single objects.
 
 use super::*;
-use crate::answer::{is_status, object, scale};
+use crate::answer::{RowObject, is_status, object, scale};
 
 fn one(document: &str) -> Result<String, AnswerError> {
     let asked = asked(Some("test"), Some("my-bucket"));
@@ -54,16 +54,16 @@ fn emptied_maps_go() {
 }
 
 /// Wire rule 7.1: the order of `PartialObjectMetadata` is that of the struct, the name before the labels; user references go
-/// behind the annotations there.
+/// behind the annotations there, with their own members in the order of the struct.
 #[test]
 fn partial_object_metadata() {
     let document = format!(
         "{}{}{}",
         r#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"r","namespace":"claims","uid":"u","labels":{"#,
         ours(),
-        r#"},"annotations":{"mcp-connector.upbound.io/owner-references":"[{\"uid\":\"o\"}]"},"finalizers":["f"]}}"#
+        r#"},"annotations":{"mcp-connector.upbound.io/owner-references":"[{\"controller\":true,\"kind\":\"K\",\"uid\":\"o\",\"x\":1.0}]"},"finalizers":["f"]}}"#
     );
-    let local = r#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"my-bucket","namespace":"test","uid":"u","ownerReferences":[{"uid":"o"}],"finalizers":["f"]}}"#;
+    let local = r#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"my-bucket","namespace":"test","uid":"u","ownerReferences":[{"kind":"K","uid":"o","controller":true,"x":1.0}],"finalizers":["f"]}}"#;
     assert_eq!(one(&document).unwrap(), local);
 }
 
@@ -325,7 +325,17 @@ fn held_bytes_are_bounded() {
 fn scales() {
     let remote = r#"{"kind":"Scale","apiVersion":"autoscaling/v1","metadata":{"name":"r","namespace":"claims","uid":"u"},"spec":{"replicas":3},"status":{"replicas":3,"selector":"name=r"}}"#;
     let local = remote.replacen("\"r\"", "\"my-bucket\"", 1).replace("claims", "test");
-    assert_eq!(scale(&asked(Some("test"), Some("my-bucket")), remote.as_bytes()).unwrap(), local.as_bytes());
+    let asked = asked(Some("test"), Some("my-bucket"));
+    assert_eq!(scale(&asked, RowObject::Show, remote.as_bytes()).unwrap(), local.as_bytes());
+    // As a Table, whose cells may say the name too.
+    let name = crate::answer::tests::remote("my-bucket");
+    let row = |cell: &str, object: &str| {
+        format!(r#"{{"kind":"Table","rows":[{{"cells":["{cell}","claims",3],"object":{object}}}]}}"#)
+    };
+    let table = row(&name, &remote.replacen("\"r\"", &format!("\"{name}\""), 1));
+    let shown = |show| String::from_utf8(scale(&asked, show, table.as_bytes()).unwrap()).unwrap();
+    assert_eq!(shown(RowObject::Show), row("my-bucket", &local));
+    assert_eq!(shown(RowObject::Null), row("my-bucket", "null"));
 }
 
 /// Wire rule 7.17: the answer to a deletion is either.

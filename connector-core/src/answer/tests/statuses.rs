@@ -31,6 +31,19 @@ fn names_in_messages() {
     }
 }
 
+/// Wire rules 7.15, 7.19: a Scale that cannot be is told as it is, and has no labels that would tell whose it is.
+#[test]
+fn scales_in_messages() {
+    let scale = |name: &str, namespace: &str| {
+        let object = format!(
+            r#"{{"apiVersion":"autoscaling/v1","kind":"Scale","metadata":{{"name":"{name}","namespace":"{namespace}"}},"spec":{{"replicas":"x"}}}}"#
+        );
+        format!("patch: Invalid value: {}: json: no", serde_json::Value::from(object))
+    };
+    let message = scale(&remote("my-bucket"), "claims");
+    assert_eq!(told(Some("test"), Some("my-bucket"), &message), scale("my-bucket", "test"));
+}
+
 /// The claim namespace is told only where the text speaks of a namespace.
 #[test]
 fn namespaces_in_messages() {
@@ -141,6 +154,6 @@ fn conflicts_about_what_is_hidden() {
     let two = conflicts(&[hidden, ".spec.a", secret]);
     assert_eq!(
         two.message,
-        format!("Apply failed with 2 conflicts: conflicts with \"m\" using g/v1:\n- {secret}\n- .spec.a")
+        format!("Apply failed with 2 conflicts: conflicts with \"m\" using g/v1:\n- .spec.a\n- {secret}")
     );
 }

@@ -208,6 +208,11 @@ fn json_patches_are_refused() {
         (json!([{"op": "add", "path": "/metadata/labels", "value": {LABEL_NAME: "x"}}]).to_string(), 422),
         (json!([{"op": "move", "from": "/spec/size", "path": reserved}]).to_string(), 422),
         (json!([{"op": "move", "from": "/spec/size", "path": "/metadata/name"}]).to_string(), 422),
+        (
+            json!([{"op": "copy", "from": reserved, "path": "/spec/x"}, {"op": "test", "path": "/kind", "value": "x"}])
+                .to_string(),
+            422,
+        ),
         (json!([{"op": "copy", "from": "", "path": "/spec/x"}]).to_string(), 422),
         (json!([{"op": "replace", "path": "", "value": {"kind": "Foo"}}]).to_string(), 400),
         (json!([{"op": "test", "path": "/metadata", "value": {}}]).to_string(), 422),
@@ -221,6 +226,13 @@ fn json_patches_are_refused() {
     for (patch, code) in table {
         let error = json_patch(&target, &live(&stored), patch.as_bytes()).expect_err(&patch[..patch.len().min(99)]);
         assert_eq!(error.status(&target).code, code, "{}", &patch[..patch.len().min(99)]);
+    }
+    // To the user there is none, but who would take it away is told why that cannot be (wire rule 11.17).
+    for taken in
+        [json!([{"op": "remove", "path": reserved}]), json!([{"op": "move", "from": reserved, "path": "/spec/x"}])]
+    {
+        let error = json_patch(&target, &live(&stored), taken.to_string().as_bytes()).expect_err("taken");
+        assert!(matches!(&error, BodyError::Reserved { field: "metadata.annotations", .. }), "{error:?}");
     }
     let status = BodyError::TooManyOperations { found: 10_001 }.status(&target);
     assert_eq!(

@@ -18,7 +18,6 @@ fn merge_patches() {
         ),
         (json!({"metadata": {"labels": null}}), json!({"metadata": {"labels": {"a": null}, "uid": "u1"}})),
         (json!({"metadata": {"annotations": null}}), json!({"metadata": {"annotations": {"b": null}, "uid": "u1"}})),
-        (json!({"metadata": {"labels": {LABEL_NAME: null}}}), json!({"metadata": {"labels": {}, "uid": "u1"}})),
         (
             json!({"metadata": {"name": "db", "namespace": "team", "uid": "u2"}}),
             json!({"metadata": {"name": name, "namespace": "claims", "uid": "u2"}}),
@@ -85,7 +84,7 @@ fn merge_patches_are_refused() {
             "the namespace of the provided object does not match the namespace sent on the request",
         ),
         (
-            r#"{"metadata":{"labels":{"mcp-connector.upbound.io/app-namespace":"x"}}}"#,
+            r#"{"metadata":{"labels":{"mcp-connector.upbound.io/app-namespace":null}}}"#,
             422,
             "Foo.g \"db\" is invalid: metadata.labels: Forbidden: \"mcp-connector.upbound.io/app-namespace\" must not be set: \
              keys under mcp-connector.upbound.io/ are reserved",
@@ -100,4 +99,18 @@ fn merge_patches_are_refused() {
         let error = merge_patch(&target(&scheme, Some("db")), &live(&stored), patch.as_bytes()).unwrap_err();
         assert_eq!(error.status(&target(&scheme, Some("db"))).code, 400, "{patch}");
     }
+}
+
+/// Wire rule 8.9: `null` takes the whole map away where nothing of ours is in it, as it does natively.
+#[test]
+fn annotations_without_ours_go_as_a_whole() {
+    let stored = stored(&foo(json!({"name": "a", "annotations": {"b": "1"}})));
+    let scheme = scheme();
+    let patch = |patch: Value| {
+        let patched = merge_patch(&target(&scheme, Some("a")), &live(&stored), patch.to_string().as_bytes()).unwrap();
+        value(&patched.body)["metadata"]["annotations"].clone()
+    };
+    assert_eq!(patch(json!({"metadata": {"annotations": null}})), Value::Null);
+    let secret = json!({"metadata": {"annotations": null}, "spec": {"writeConnectionSecretToRef": {"name": "s"}}});
+    assert_eq!(patch(secret), json!({"b": null, ANNOTATION_CONNECTION_SECRET: "s"}));
 }
