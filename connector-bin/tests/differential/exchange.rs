@@ -37,7 +37,7 @@ pub(crate) struct Answer {
 const COMPARED: &[&str] = &["content-type", "warning", "retry-after", "location", "allow", "vary", "cache-control"];
 
 /// How long an answer may take; watches end by themselves.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// What compressed bodies begin with.
 const GZIP: &[u8] = &[0x1f, 0x8b];

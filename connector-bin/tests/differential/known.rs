@@ -51,6 +51,7 @@ pub(crate) const KNOWN: &[Known] = &[
             "documents as others take them 4",
             "documents as others take them 5",
             "descriptions in OpenAPI 12",
+            "scale is read 6",
         ],
     },
     Known { title: "Characters that YAML lacks", places: &["yaml content that YAML lacks *"] },

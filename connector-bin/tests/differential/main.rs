@@ -22,18 +22,21 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
+use futures::stream::{self, StreamExt, TryStreamExt};
 
 use case::{Both, Case, Difference};
 use exchange::{JSON, Request};
 use world::World;
 
 /// A case that takes longer is worth a line.
-const SLOW: Duration = Duration::from_secs(5);
+const SLOW: Duration = Duration::from_secs(10);
+/// How many cases run at a time: many wait for their watches to end.
+const AT_ONCE: usize = 4;
 
 #[tokio::test]
 async fn the_same_as_native() -> Result<()> {
     let started = Instant::now();
-    let world = World::start().await?;
+    let world = &World::start().await?;
     let filter = std::env::var("DIFFERENTIAL_CASES").unwrap_or_default();
     let wanted = |case: &Case| filter.split(',').any(|part| case.name.contains(part));
     let cases: Vec<Case> = cases::all().into_iter().filter(wanted).collect();
@@ -41,17 +44,18 @@ async fn the_same_as_native() -> Result<()> {
     ensure!(names.len() == cases.len(), "two cases have the same name");
     tell(&format!("{} cases; the clusters run after {:?}", cases.len(), started.elapsed()));
 
-    let (mut found, mut requests) = (Vec::new(), 0);
-    for (at, case) in cases.iter().enumerate() {
-        requests += case.requests.len();
+    let requests: usize = cases.iter().map(|case| case.requests.len()).sum();
+    let all = stream::iter(cases.iter().enumerate().map(|(at, case)| async move {
         let begun = Instant::now();
-        found.extend(run(&world, case, &format!("c{at}")).await?);
+        let found = run(world, case, &format!("c{at}")).await?;
         if begun.elapsed() > SLOW {
             tell(&format!("{} took {:?}", case.name, begun.elapsed()));
         }
-    }
+        anyhow::Ok(found)
+    }));
+    let mut found: Vec<Difference> = all.buffered(AT_ONCE).try_concat().await?;
     tell(&format!("{requests} requests of cases after {:?}", started.elapsed()));
-    found.extend(sequence::run(&world, &filter).await?);
+    found.extend(sequence::run(world, &filter).await?);
     tell(&format!("done after {:?}", started.elapsed()));
 
     judge(found, &filter, world.minor)

@@ -111,8 +111,8 @@ pub(crate) fn subject(event: &Tree) -> [String; 3] {
     }
     let Some(row) = of.items("rows").first() else { return Default::default() };
     match row.get("object") {
-        Some(object) => subject_of(object),
-        None => [row.items("cells").first().map(Tree::to_string).unwrap_or_default(), String::new(), String::new()],
+        Some(object @ Tree::Object(_)) => subject_of(object),
+        _ => [row.items("cells").first().map(Tree::to_string).unwrap_or_default(), String::new(), String::new()],
     }
 }
 

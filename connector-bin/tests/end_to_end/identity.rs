@@ -56,7 +56,7 @@ subjects: [{kind: User, name: jane, apiGroup: rbac.authorization.k8s.io}]
     Ok(())
 }
 
-/// The connector itself needs no more than `deploy/rbac` gives.
+/// The connector itself needs no more than `deploy/rbac` gives (wire rule 9.9).
 #[tokio::test]
 async fn the_documented_rights_are_enough() -> Result<()> {
     let (app, control_plane, _crossplane) = clusters().await?;

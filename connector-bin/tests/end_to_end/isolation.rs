@@ -6,7 +6,7 @@ use testkit::{Cluster, ClusterOptions};
 
 use crate::setup::{CLAIM_NAMESPACE, Corridor, EXAMPLE_API, claim, json, options};
 
-/// Even in one claim namespace, as when a platform team gave two clusters the same.
+/// Even in one claim namespace, as when a platform team gave two clusters the same, as long as their IDs differ (wire rule 11.18).
 #[tokio::test]
 async fn two_app_clusters_never_meet() -> Result<()> {
     let corridor = Corridor::start().await?;

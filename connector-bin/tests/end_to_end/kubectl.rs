@@ -9,6 +9,7 @@ use testkit::{eventually, fixtures};
 
 use crate::setup::{Corridor, EXAMPLE, claim, json, traces};
 
+/// `apply` creates what is `NotFound` (wire rule 5.3).
 #[tokio::test]
 async fn everyday_commands() -> Result<()> {
     let corridor = Corridor::start().await?;

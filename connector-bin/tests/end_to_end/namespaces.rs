@@ -56,7 +56,8 @@ metadata: {name: kept, namespace: going, finalizers: [example.org/hold]}
 }
 
 /// The garbage collector of the app cluster works on claims as on anything: owners of the app cluster count, and are never
-/// sent to the control plane, whose collector would delete the claim (wire rules 6.8, 6.9).
+/// sent to the control plane, whose collector would delete the claim (wire rules 6.8, 6.9). It reads the metadata of all claims and asks as a user with
+/// rights of its own (wire rules 6.1, 6.3, 6.17).
 #[tokio::test]
 async fn a_claim_goes_with_its_local_owner_and_not_before() -> Result<()> {
     let corridor = Corridor::start().await?;

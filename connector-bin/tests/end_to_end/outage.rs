@@ -6,6 +6,8 @@ use testkit::eventually;
 
 use crate::setup::{Corridor, EXAMPLE_API, claim, clusters, json, options};
 
+/// The APIServices stay available and discovery stays whole (wire rules 2.4, 2.6), so that namespaces go that hold no claims (wire
+/// rule 2.7); the collector takes 503 for no answer (wire rules 6.4, 6.5).
 #[tokio::test]
 async fn the_app_cluster_outlives_its_control_plane() -> Result<()> {
     let mut corridor = Corridor::start().await?;
@@ -81,7 +83,8 @@ async fn raw_status(corridor: &Corridor, path: &str) -> Result<(String, bool)> {
     Ok((all.replace("\\\"", "\""), retry_after))
 }
 
-/// The connector starts although the control plane is away, and does its work when it comes.
+/// The connector starts although the control plane is away, and does its work when it comes. Until then it
+/// answers 503: a 404 for its documents would be kept for ever (wire rule 4.7).
 #[tokio::test]
 async fn the_connector_starts_without_its_control_plane() -> Result<()> {
     let (app, mut control_plane, _crossplane) = clusters().await?;

@@ -70,6 +70,10 @@ async fn a_restart_writes_nothing_and_a_foreign_change_is_mended() -> Result<()>
     let (_, metrics) = corridor.connector.admin_get("/metrics").await?;
     ensure!(metrics.contains("connector_apiservice_writes_total 0"), "{metrics}");
 
+    // As those of CRDs (wire rule 2.10).
+    let spec = &before["spec"];
+    ensure!(spec["groupPriorityMinimum"] == 1000 && spec["versionPriority"] == 100, "{spec}");
+
     let foreign = r#"{"spec":{"versionPriority":7}}"#;
     app.ok(["patch", "apiservice", "v1alpha1.k8s.starter.org", "--type=merge", "-p", foreign]).await?;
     eventually("the APIService to be mended", || async {

@@ -63,12 +63,16 @@ impl Corridor {
                 None => Err(absent()),
             },
             ["openapi", "v2"] => {
-                json_only(accept)?;
+                if !accepts_json(accept) {
+                    return Ok(not_json());
+                }
                 Ok(conditional(&snapshot.openapi_v2, JSON, headers))
             }
             ["openapi", "v3"] => Ok(conditional(&snapshot.openapi_v3_root, JSON, headers)),
             ["openapi", "v3", "apis", group, version] => {
-                json_only(accept)?;
+                if !accepts_json(accept) {
+                    return Ok(not_json());
+                }
                 let document = snapshot.openapi_v3.get(&GroupVersion::new(group, version)).ok_or_else(absent)?;
                 let mut answer = conditional(document, JSON, headers);
                 // A stale hash gets the current document; a redirect would become an error (wire rules 1.17, 4.9).
@@ -93,9 +97,13 @@ fn version_document<'a>(snapshot: &'a Snapshot, user: &User, group: &str, versio
     }
 }
 
-/// Documents of OpenAPI are JSON only; a client that asks for protobuf alone reads 406 and asks for JSON next.
-fn json_only(accept: &str) -> Result<(), Failure> {
-    if accepts_json(accept) { Ok(()) } else { Err(Failure::client(Status::not_acceptable(JSON))) }
+/// Documents of OpenAPI are JSON only; a client that asks for protobuf alone reads 406 and asks for JSON next. Like the
+/// reference server, which sends nothing but headers then.
+fn not_json() -> Response<AnswerBody> {
+    let mut answer = Response::new(full(""));
+    *answer.status_mut() = StatusCode::NOT_ACCEPTABLE;
+    answer.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
+    answer
 }
 
 fn whole(document: &Document) -> Response<AnswerBody> {

@@ -170,6 +170,7 @@ pub(crate) fn cases(of: Kind) -> Vec<Case> {
         ),
         case(
             is("with what is the server's"),
+            // Wire rule 8.4.
             [
                 metadata(
                     r#"{"name":"a","uid":"00000000-0000-0000-0000-000000000000","creationTimestamp":"2000-01-01T00:00:00Z","deletionTimestamp":"2000-01-01T00:00:00Z","generation":7,"selfLink":"/x","managedFields":[]}"#,

@@ -119,6 +119,7 @@ pub(crate) fn cases(of: Kind) -> Vec<Case> {
         after(
             "with other queries",
             vec![
+                // Wire rule 11.15.
                 since("allowWatchBookmarks=true"),
                 since("pretty=true"),
                 since("").header("user-agent", "curl/8"),
