@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::error::BodyError;
 use super::members::{Members, decoding_fault, quote};
-use super::object::{check_name, check_namespace, finish, hide, metadata_of, name_faults, stand_in, string, tie};
+use super::object::{check_name, check_namespace, finish, hide, metadata_of, name_faults, spoil, string, tie};
 use super::owners::{self, Written};
 use super::{Findings, Live, Target, Translated, secret, yaml};
 
@@ -28,7 +28,7 @@ pub fn apply_patch(target: &Target<'_>, live: Option<&Live>, body: &[u8]) -> Res
         "null" => Members::default(),
         json => Members::parse(json).map_err(|error| wrong(&fault(error)))?,
     };
-    translate_applied(target, live, object.clone()).map_err(|error| error.of_applied(&object))
+    translate_applied(target, live, object).map_err(BodyError::of_applied)
 }
 
 fn translate_applied(
@@ -66,7 +66,7 @@ fn translate_applied(
     let owners = owners::take(target, &mut metadata, Written::Applied { anew: live.is_none() }, &mut findings)?;
     hide(target, None, &mut metadata, url_name, secret.annotation(), owners.as_deref())?;
     if !findings.faults.is_empty() {
-        stand_in(target, &mut metadata, url_name);
+        spoil(&mut metadata);
     }
     // The reference server fills in what is not there, and shows what was there in its texts and to kubectl.
     if !names_namespace {

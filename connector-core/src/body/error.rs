@@ -1,11 +1,8 @@
 //! What can be wrong with a body, and the answer that the reference server gives then.
 
-use std::collections::BTreeMap;
-
 use thiserror::Error;
 
 use super::Target;
-use super::members::{Members, unquote};
 use crate::origin::RESERVED_PREFIX;
 use crate::status::{Cause, Details, Status};
 
@@ -82,8 +79,8 @@ pub enum BodyError {
     /// An apply patch does not decode. 400.
     #[error("error decoding YAML: {0}")]
     Apply(String),
-    /// An apply patch gives a member the wrong type, or an owner twice. 500, as kube-apiserver says it.
-    #[error("failed to create typed patch object {0}")]
+    /// An apply patch gives a member the wrong type, or an owner twice. 500; the control plane finds it, too, and says more of it.
+    #[error("failed to create typed patch object: {0}")]
     NotApplicable(String),
     /// An apply patch says nothing of its type. 400.
     #[error("invalid object type: /, Kind=")]
@@ -153,31 +150,12 @@ impl BodyError {
         }
     }
 
-    /// The same for an apply of `object` (`typed/validate.go` of structured-merge-diff).
-    pub(super) fn of_applied(self, object: &Members<'_>) -> Self {
-        let metadata = object.get("metadata").unwrap_or("null");
-        let fault = match self {
-            Self::NotApplicable(fault) => fault,
-            Self::WrongType { field, expected, .. } => {
-                let (path, found) = match Members::parse(metadata) {
-                    Ok(members) => (format!(".metadata.{field}"), members.get(field).unwrap_or("null").to_owned()),
-                    Err(_) => (".metadata".to_owned(), metadata.to_owned()),
-                };
-                let found: serde_json::Value = serde_json::from_str(&found).unwrap_or_default();
-                let expected = match expected {
-                    "string" => format!("string, got &value.valueUnstructured{{Value:{found}}}"),
-                    list if list.starts_with("[]") => format!("list, got &{{{}}}", as_go_prints(&found)),
-                    _ => format!("map, got &{{{}}}", as_go_prints(&found)),
-                };
-                format!("{path}: expected {expected}")
-            }
-            other => return other,
-        };
-        let text = |of: &Members<'_>, key| of.get(key).and_then(unquote).unwrap_or_default();
-        let (api_version, kind) = (text(object, "apiVersion"), text(object, "kind"));
-        let metadata = Members::parse(metadata).unwrap_or_default();
-        let (namespace, name) = (text(&metadata, "namespace"), text(&metadata, "name"));
-        Self::NotApplicable(format!("({namespace}/{name}; {api_version}, Kind={kind}): {fault}"))
+    /// The same for an apply.
+    pub(super) fn of_applied(self) -> Self {
+        match self {
+            Self::WrongType { .. } => Self::NotApplicable(self.to_string()),
+            other => other,
+        }
     }
 
     /// A body that does not parse; it is shown as the reference server shows it.
@@ -193,24 +171,6 @@ impl BodyError {
             summary.push_str(" ...");
         }
         Self::Unrecognized { reason: reason.to_string(), summary }
-    }
-}
-
-/// A value as `%v` of Go's `fmt` prints it.
-fn as_go_prints(value: &serde_json::Value) -> String {
-    use serde_json::Value;
-
-    match value {
-        Value::Null => "<nil>".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) => format!("[{}]", items.iter().map(as_go_prints).collect::<Vec<_>>().join(" ")),
-        Value::Object(members) => {
-            let members: BTreeMap<_, _> = members.iter().collect();
-            let told: Vec<_> =
-                members.into_iter().map(|(key, value)| format!("{key}:{}", as_go_prints(value))).collect();
-            format!("map[{}]", told.join(" "))
-        }
-        plain => plain.to_string(),
     }
 }
 

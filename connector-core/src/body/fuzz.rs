@@ -62,9 +62,9 @@ fn check(scheme: &Hashed, done: &Translated) {
     assert!(metadata.get("ownerReferences").is_none());
     let labels = Members::parse(metadata.get("labels").expect("there are labels")).expect("they are an object");
     // What is only asked about has another label.
-    let stand_in = scheme.remote_name(Form::Claim, "team", name);
+    let spoilt = !done.findings.faults.is_empty();
     for (key, value) in scheme.labels("team", name) {
         let found = labels.get(key).and_then(unquote);
-        assert!(found.as_deref() == Some(&*value) || (key == LABEL_NAME && found.as_ref() == Some(&stand_in)));
+        assert!(found.as_deref() == Some(&*value) || (key == LABEL_NAME && spoilt));
     }
 }

@@ -3,7 +3,7 @@
 use super::document::Document;
 use super::error::BodyError;
 use super::members::{Members, decoding_fault, quote, type_of};
-use super::object::{check_name, finish, string, tie};
+use super::object::{check_name, finish, spoil, string, tie};
 use super::owners::{self, Written};
 use super::secret::Change;
 use super::{Findings, Live, Target, Translated, secret};
@@ -94,6 +94,9 @@ fn translate(target: &Target<'_>, live: &Live, mut patch: Members<'_>) -> Result
         }
         Some(annotations) => metadata.set("annotations", annotations.render()),
         None => metadata.remove("annotations"),
+    }
+    if !findings.faults.is_empty() {
+        spoil(&mut metadata);
     }
     tie(&mut metadata, live);
     Ok(finish(patch, &metadata, PatchType::Merge.content_type(), name.to_owned(), findings))

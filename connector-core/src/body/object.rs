@@ -14,6 +14,14 @@ use crate::origin::{
 };
 use crate::status::Cause;
 
+/// No value of a label: the mark of [`spoil`].
+const SPOILT: &str = "mcp-connector.upbound.io/";
+
+/// Whether a fault that the control plane finds is the one that was put there, and not the user's.
+pub fn is_made_up(cause: &Cause) -> bool {
+    cause.field == "metadata.labels" && cause.message.contains(&quote(SPOILT))
+}
+
 /// The most characters of a generated name that come from `generateName` (`storage/names/generate.go`).
 const GENERATED_BASE_MAX: usize = 58;
 
@@ -59,12 +67,12 @@ pub fn create(target: &Target<'_>, body: &[u8], body_type: BodyType, suffix: &st
     metadata.set("name", quote(&target.remote_name(&name)));
     let owners = owners::take(target, &mut metadata, Written::Created, &mut findings)?;
     hide(target, None, &mut metadata, &name, secret.annotation(), owners.as_deref())?;
-    if !findings.faults.is_empty() {
-        stand_in(target, &mut metadata, &name);
-    }
     // Of an object of another type the control plane says that, and nothing else.
     if !is_typed {
         findings = Findings::default();
+    }
+    if !findings.faults.is_empty() {
+        spoil(&mut metadata);
     }
     Ok(finish(object, &metadata, "application/json", name, findings))
 }
@@ -118,6 +126,9 @@ pub(super) fn replace_metadata(
         keep_unchanged(target, live, metadata);
         let owners = owners::take(target, metadata, written, findings)?;
         hide(target, Some(live), metadata, &name, secret.annotation(), owners.as_deref())?;
+        if !findings.faults.is_empty() {
+            spoil(metadata);
+        }
     }
     metadata.set("name", quote(&target.remote_name(&name)));
     tie(metadata, live);
@@ -156,12 +167,12 @@ pub(super) fn name_faults(name: &str) -> Vec<Cause> {
     subdomain_faults(name).iter().map(|fault| invalid_value("metadata.name", name, fault)).collect()
 }
 
-/// Puts a valid label in the place of that for `name`: what cannot be a name cannot be a label either, which would be one
-/// fault more than the user's.
-pub(super) fn stand_in(target: &Target<'_>, metadata: &mut Members<'_>, name: &str) {
+/// Makes an object invalid for the control plane, too, so that it goes no further than to say what else is: what comes behind
+/// validation, such as warnings of names, is not said of what is invalid.
+pub(super) fn spoil(metadata: &mut Members<'_>) {
     let labels = metadata.get("labels").unwrap_or("{}").to_owned();
     let mut labels = Members::parse(&labels).unwrap_or_default();
-    labels.set(LABEL_NAME, quote(&target.remote_name(name)));
+    labels.set(LABEL_NAME, quote(SPOILT));
     metadata.set("labels", labels.render());
 }
 

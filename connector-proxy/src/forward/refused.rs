@@ -1,12 +1,12 @@
 //! Refusals, and warnings, of what the control plane cannot see: it is asked for a try what it has to say of the rest.
 
-use connector_core::address::PatchType;
+use connector_core::address::{BodyType, PatchType, Verb};
 use connector_core::answer;
-use connector_core::body::{BodyError, Findings, Live, Translated};
+use connector_core::body::{self, BodyError, Findings, Translated};
 use connector_core::status::Status;
 use http::{Response, StatusCode, header};
 
-use super::answer::{MAX_OBJECT, Sent};
+use super::answer::{MAX_OBJECT, MAX_STATUS, Sent};
 use super::{AnswerBody, Corridor, Passage};
 use crate::failure::{Failure, warning};
 
@@ -15,27 +15,44 @@ impl Corridor {
     /// read it.
     pub(super) async fn refused(&self, passage: &Passage<'_>, raw: &[u8], error: &BodyError) -> Failure {
         let refused = Failure::client(error.status(&self.target(passage)));
-        let sent = match error {
-            BodyError::Unrecognized { .. } => passage.body_type().map(|body_type| body_type.content_type()),
-            BodyError::Apply(_) => Ok(PatchType::Apply.content_type()),
+        if let Some(failure) = self.wrong_options(passage).await {
+            return failure;
+        }
+        let code = match error {
+            BodyError::Unrecognized { .. } | BodyError::Apply(_) => StatusCode::BAD_REQUEST,
+            BodyError::NotApplicable(_) => StatusCode::INTERNAL_SERVER_ERROR,
             _ => return refused,
         };
-        let Ok(content_type) = sent else { return refused };
+        let Some(content_type) = passage.content_type() else { return refused };
         let mut request = passage.request.clone();
         request.query.set("dryRun", "All");
         let attempt = Passage { request: &request, ..*passage };
         let Ok(remote) = self.remote(&attempt) else { return refused };
         let sent = Sent { body: raw.to_vec(), content_type };
         match self.send(&attempt, &remote, "application/json", Some(sent)).await {
-            Ok(answer) if answer.status() == StatusCode::BAD_REQUEST => {
-                self.failed(&attempt, Some(&remote), answer).await
-            }
+            Ok(answer) if answer.status() == code => self.failed(&attempt, Some(&remote), answer).await,
             _ => refused,
         }
     }
 
+    /// What is wrong with the options of a write, which is told before what is wrong with its body. The control plane is sent a
+    /// body that nobody can read.
+    async fn wrong_options(&self, passage: &Passage<'_>) -> Option<Failure> {
+        const OPTIONS: [&str; 4] = ["dryRun", "fieldManager", "fieldValidation", "force"];
+        OPTIONS.iter().find_map(|option| passage.request.query.get(option))?;
+        let sent = Sent { body: b"unreadable".to_vec(), content_type: passage.content_type()? };
+        let remote = self.remote(passage).ok()?;
+        let answer = self.send(passage, &remote, "application/json", Some(sent)).await.ok()?;
+        let (parts, raw) = self.collect(answer, MAX_STATUS).await.ok()?;
+        let told = serde_json::from_slice::<Status>(&raw).ok()?.details?;
+        if !told.kind.ends_with("Options") {
+            return None;
+        }
+        Some(self.failed(passage, Some(&remote), Response::from_parts(parts, raw.to_vec().into())).await)
+    }
+
     /// Refuses what is invalid in a way that the control plane cannot see. It is asked, for a try, what else is wrong.
-    pub(super) async fn invalid(&self, passage: &Passage<'_>, live: Option<&Live>, translated: Translated) -> Failure {
+    pub(super) async fn invalid(&self, passage: &Passage<'_>, translated: Translated) -> Failure {
         let Findings { mut faults, warnings } = translated.findings.clone();
         let name = translated.name.clone();
         let mut request = passage.request.clone();
@@ -56,11 +73,9 @@ impl Corridor {
         let passage = Passage { request: &request, ..*passage };
         let told = answer::status(&self.asked(&passage), &raw).and_then(|status| status.details).unwrap_or_default();
         match parts.status.as_u16() {
-            200..300 => {}
-            // The reference server validates before it asks validating admission, and before it creates.
-            403 => {}
-            409 if live.is_none() => {}
-            422 if told.kind == passage.offered.kind => faults.extend(told.causes),
+            422 if told.kind == passage.offered.kind => {
+                faults.extend(told.causes.into_iter().filter(|cause| !body::is_made_up(cause)));
+            }
             // What is told before anything is validated.
             _ => {
                 let answer = Response::from_parts(parts, raw.to_vec().into());
@@ -69,6 +84,17 @@ impl Corridor {
         }
         let status = Status::invalid(&request.group, &passage.offered.kind, &name, faults);
         Failure::client(status).with_warnings(&parts.headers).warning(&warnings)
+    }
+}
+
+impl Passage<'_> {
+    /// That of the body of a create, an update or a patch.
+    fn content_type(&self) -> Option<&'static str> {
+        match self.request.verb {
+            Verb::Create | Verb::Update => self.body_type().ok().map(BodyType::content_type),
+            Verb::Patch => PatchType::parse(self.header(header::CONTENT_TYPE)).ok().map(PatchType::content_type),
+            _ => None,
+        }
     }
 }
 

@@ -79,7 +79,7 @@ impl Corridor {
             };
             let remote = self.remote(passage)?;
             if !translated.findings.faults.is_empty() {
-                return Err(self.invalid(passage, None, translated).await);
+                return Err(self.invalid(passage, translated).await);
             }
             let warnings = translated.findings.warnings.clone();
             let name = translated.name.clone();
@@ -196,11 +196,13 @@ impl Corridor {
         let passage = Passage { request: &read, ..*passage };
         let remote = self.remote(&passage)?;
         let answer = self.send(&passage, &remote, "application/json", None).await?;
-        if !answer.status().is_success() {
-            return Err(self.failed(&passage, Some(&remote), answer).await);
-        }
-        let (_, shown) = self.collect(answer, MAX_OBJECT).await?;
-        Ok(Some(live.clone().showing(shown.into())))
+        let shown = match answer.status() {
+            status if status.is_success() => self.collect(answer, MAX_OBJECT).await?.1.into(),
+            // It has no replicas, which an operation may add.
+            StatusCode::INTERNAL_SERVER_ERROR => Vec::new(),
+            _ => return Err(self.failed(&passage, Some(&remote), answer).await),
+        };
+        Ok(Some(live.clone().showing(shown)))
     }
 
     /// What the control plane answers, and what else there is to warn of.
@@ -221,7 +223,7 @@ impl Corridor {
             Write::Patch(PatchType::Apply) | Write::Delete => false,
         };
         if live.is_none() && tied {
-            return Ok((self.write_nothing(passage, write, raw, remote, accept).await?, Vec::new()));
+            return self.write_nothing(passage, write, raw, remote, accept).await;
         }
         let present = || live.ok_or_else(|| passage.not_found());
         let translated = match write {
@@ -248,7 +250,7 @@ impl Corridor {
             Err(error) => return Err(self.refused(passage, raw, &error).await),
         };
         if !translated.findings.faults.is_empty() {
-            return Err(self.invalid(passage, live, translated).await);
+            return Err(self.invalid(passage, translated).await);
         }
         let warnings = translated.findings.warnings.clone();
         let answer = self.send(passage, remote, accept, Some(translated.into())).await?;
@@ -267,7 +269,7 @@ impl Corridor {
         raw: &[u8],
         remote: &Remote,
         accept: &str,
-    ) -> Result<Response<kube::client::Body>, Failure> {
+    ) -> Result<(Response<kube::client::Body>, Vec<String>), Failure> {
         let target = self.target(passage);
         let translated = match write {
             Write::Update(body_type) => body::check_update(&target, raw, *body_type)
@@ -279,6 +281,7 @@ impl Corridor {
             Ok(translated) => translated,
             Err(error) => return Err(self.refused(passage, raw, &error).await),
         };
+        let warnings = translated.findings.warnings.clone();
         let answer = self.send(passage, remote, accept, Some(translated.into())).await?;
         let (parts, raw) = self.collect(answer, MAX_STATUS).await?;
         let told = serde_json::from_slice::<Status>(&raw).ok().and_then(|status| status.details);
@@ -286,10 +289,12 @@ impl Corridor {
         match parts.status {
             StatusCode::UNPROCESSABLE_ENTITY if of_options => {}
             // The object that is there is another's, and was not written.
-            StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => return Err(passage.not_found()),
+            StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => {
+                return Err(passage.not_found().with_warnings(&parts.headers).warning(&warnings));
+            }
             _ => {}
         }
-        Ok(Response::from_parts(parts, kube::client::Body::from(raw.to_vec())))
+        Ok((Response::from_parts(parts, kube::client::Body::from(raw.to_vec())), warnings))
     }
 
     fn note_created(&self, passage: &Passage<'_>, remote: &Remote, status: StatusCode) {

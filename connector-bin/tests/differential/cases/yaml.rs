@@ -30,7 +30,7 @@ pub(crate) fn cases(of: Kind) -> Vec<Case> {
                 yaml(of.list("?labelSelector=l=2")),
                 yaml(of.list("?limit=1&labelSelector=l=1")),
                 yaml(of.list("?pretty=true")),
-                yaml(Request::new("GET", of.everywhere())),
+                yaml(Request::new("GET", of.everywhere() + "?fieldSelector=metadata.namespace=$ns")),
                 yaml(of.get("a")).header("user-agent", "curl/8"),
                 yaml(Request::new("HEAD", of.one("a"))),
             ],

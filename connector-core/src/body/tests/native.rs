@@ -112,17 +112,12 @@ fn owner_references_are_kept_once() {
 fn applies_of_wrong_types() {
     let scheme = scheme();
     let target = target(&scheme, Some("db"));
-    for (metadata, told) in [
-        ("[]", "(/; g/v1, Kind=Foo): .metadata: expected map, got &{[]}"),
-        (r#"{"name":"db","labels":["a",1]}"#, "(/db; g/v1, Kind=Foo): .metadata.labels: expected map, got &{[a 1]}"),
-        (
-            r#"{"name":"db","namespace":"team","ownerReferences":{"b":{"c":null},"a":1}}"#,
-            "(team/db; g/v1, Kind=Foo): .metadata.ownerReferences: expected list, got &{map[a:1 b:map[c:<nil>]]}",
-        ),
-    ] {
+    for metadata in
+        ["[]", r#"{"name":"db","labels":["a",1]}"#, r#"{"name":"db","namespace":"team","ownerReferences":{"a":1}}"#]
+    {
         let body = format!(r#"{{"apiVersion":"g/v1","kind":"Foo","metadata":{metadata}}}"#);
-        let status = apply_patch(&target, None, body.as_bytes()).unwrap_err().status(&target);
-        assert_eq!((status.code, status.message), (500, format!("failed to create typed patch object {told}")));
+        let error = apply_patch(&target, None, body.as_bytes()).unwrap_err();
+        assert!(matches!(error, BodyError::NotApplicable(_)) && error.status(&target).code == 500, "{error:?}");
     }
 }
 
