@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use super::error::BodyError;
 use super::members::{Members, decoding_fault, quote};
-use super::object::{check_name, check_namespace, finish, hide, metadata_of, name_faults, spoil, string, tie};
+use super::object::{
+    check_name, check_namespace, finish, hide, keep_unchanged, metadata_of, name_faults, spoil, string, tie,
+};
 use super::owners::{self, Written};
 use super::{Findings, Live, Target, Translated, secret, yaml};
 
@@ -63,6 +65,9 @@ fn translate_applied(
         return Ok(finish(object, &metadata, content_type, url_name.to_owned(), findings));
     }
     let secret = secret::rename(target, live, &mut object);
+    if let Some(live) = live {
+        keep_unchanged(target, live, &mut metadata);
+    }
     let owners = owners::take(target, &mut metadata, Written::Applied { anew: live.is_none() }, &mut findings)?;
     hide(target, None, &mut metadata, url_name, secret.annotation(), owners.as_deref())?;
     if !findings.faults.is_empty() {

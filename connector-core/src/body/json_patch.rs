@@ -76,7 +76,7 @@ fn whole(
     let mut document = Document::of(&seen);
     let mut spent = Spent::default();
     for one in operations {
-        one.check_taken(target)?;
+        one.check_reserved(target)?;
         one.apply(&mut document, &mut spent).ok_or(BodyError::Inapplicable)?;
     }
     let outcome = document.to_string();
@@ -155,24 +155,29 @@ impl<'a> Operation<'a> {
         !known || (free(&self.path) && from.is_none_or(free))
     }
 
-    /// Labels and annotations of ours are not there for the user, but who would take one away is to hear why that is refused (wire
-    /// rule 11.17). Those that are put there are found in the outcome.
-    fn check_taken(&self, target: &Target<'_>) -> Result<(), BodyError> {
-        let taken = match self.op.as_str() {
-            "remove" => self.path.as_deref(),
-            "move" => self.from.as_deref(),
-            _ => None,
+    /// Labels and annotations of ours are not there for the user, but who would write one, or take it away, is to hear why that is
+    /// refused (wire rule 11.17). Those that come with a whole map are found in the outcome.
+    fn check_reserved(&self, target: &Target<'_>) -> Result<(), BodyError> {
+        let changed: &[&Option<String>] = match self.op.as_str() {
+            "add" | "replace" | "remove" | "copy" => &[&self.path],
+            "move" => &[&self.from, &self.path],
+            _ => &[],
         };
-        let segments = taken.filter(|_| !target.is_scale()).and_then(segments).unwrap_or_default();
-        let (field, key) = match segments.as_slice() {
-            [metadata, map, key] if metadata == "metadata" && map == "labels" => ("metadata.labels", key),
-            [metadata, map, key] if metadata == "metadata" && map == "annotations" => ("metadata.annotations", key),
-            _ => return Ok(()),
-        };
-        if !key.starts_with(RESERVED_PREFIX) {
-            return Ok(());
+        for path in changed.iter().filter(|_| !target.is_scale()).filter_map(|path| path.as_deref()) {
+            let segments = segments(path).unwrap_or_default();
+            let (field, key) = match segments.as_slice() {
+                [metadata, map, key, ..] if metadata == "metadata" && map == "labels" => ("metadata.labels", key),
+                [metadata, map, key, ..] if metadata == "metadata" && map == "annotations" => {
+                    ("metadata.annotations", key)
+                }
+                _ => continue,
+            };
+            if key.starts_with(RESERVED_PREFIX) {
+                let name = target.name.unwrap_or_default().to_owned();
+                return Err(BodyError::Reserved { name, field, key: key.clone() });
+            }
         }
-        Err(BodyError::Reserved { name: target.name.unwrap_or_default().to_owned(), field, key: key.clone() })
+        Ok(())
     }
 
     /// `None` where it does not apply.

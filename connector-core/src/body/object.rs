@@ -137,7 +137,7 @@ pub(super) fn replace_metadata(
 
 /// What reads differently in remote terms is written back as it is stored, where the user has not changed it: else it would
 /// be the user's change.
-fn keep_unchanged(target: &Target<'_>, live: &Live, metadata: &mut Members<'_>) {
+pub(super) fn keep_unchanged(target: &Target<'_>, live: &Live, metadata: &mut Members<'_>) {
     const MANAGED: &str = "managedFields";
     const ANNOTATIONS: &str = "annotations";
     let annotations = metadata.get(ANNOTATIONS).unwrap_or("null").to_owned();

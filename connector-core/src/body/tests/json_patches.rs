@@ -227,11 +227,14 @@ fn json_patches_are_refused() {
         let error = json_patch(&target, &live(&stored), patch.as_bytes()).expect_err(&patch[..patch.len().min(99)]);
         assert_eq!(error.status(&target).code, code, "{}", &patch[..patch.len().min(99)]);
     }
-    // To the user there is none, but who would take it away is told why that cannot be (wire rule 11.17).
-    for taken in
-        [json!([{"op": "remove", "path": reserved}]), json!([{"op": "move", "from": reserved, "path": "/spec/x"}])]
-    {
-        let error = json_patch(&target, &live(&stored), taken.to_string().as_bytes()).expect_err("taken");
+    // To the user there is none, but who would write it or take it away is told why that cannot be (wire rule 11.17).
+    for patch in [
+        json!([{"op": "add", "path": reserved, "value": "x"}]),
+        json!([{"op": "remove", "path": reserved}]),
+        json!([{"op": "move", "from": reserved, "path": "/spec/x"}]),
+        json!([{"op": "remove", "path": "/metadata/annotations"}, {"op": "copy", "from": "/kind", "path": reserved}]),
+    ] {
+        let error = json_patch(&target, &live(&stored), patch.to_string().as_bytes()).expect_err("reserved");
         assert!(matches!(&error, BodyError::Reserved { field: "metadata.annotations", .. }), "{error:?}");
     }
     let status = BodyError::TooManyOperations { found: 10_001 }.status(&target);
