@@ -4,6 +4,7 @@
 //! once for each version, into a cache folder outside the repository. That takes some minutes of two cores.
 
 mod others;
+mod python;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::process::show;
-pub use others::{Flux, clients, flux};
+pub use others::{Flux, HELMS, clients, flux, helm};
+pub use python::python;
 
 /// Which Kubernetes, and which etcd under it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +26,9 @@ pub struct Version {
 const ETCD: &str = "v3.6.16";
 /// The Kubernetes that `go/kubernetes/go.mod` pins.
 const PINNED: &str = "v1.36.3";
+
+/// The supported Kubernetes beside the pinned one: the oldest minor and the newest.
+pub const OLDEST_AND_NEWEST: [&str; 2] = ["v1.33.13", "v1.37.2"];
 
 impl Default for Version {
     /// The pinned one, whose every dependency `go.sum` fixes.
@@ -93,7 +98,7 @@ impl Binaries {
     ///
     /// As [`Binaries::locate_or_build`].
     pub fn of_version(version: &Version) -> Result<Self> {
-        let folder = cache()?.join(format!("kubernetes-{}-etcd-{ETCD}", version.kubernetes));
+        let folder = Self::folder_of(version)?;
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let missing = || PROGRAMS.into_iter().filter(|program| !folder.join(program).is_file());
         if missing().next().is_some() {
@@ -105,6 +110,20 @@ impl Binaries {
             }
         }
         Ok(Self { folder })
+    }
+
+    /// One program of another version where it is built already; nothing is built for it.
+    ///
+    /// # Errors
+    ///
+    /// The environment's: there is no cache folder.
+    pub fn if_built(version: &Version, program: &str) -> Result<Option<PathBuf>> {
+        let path = Self::folder_of(version)?.join(program);
+        Ok(path.is_file().then_some(path))
+    }
+
+    fn folder_of(version: &Version) -> Result<PathBuf> {
+        Ok(cache()?.join(format!("kubernetes-{}-etcd-{ETCD}", version.kubernetes)))
     }
 
     /// The path of `etcd`, `kube-apiserver`, `kube-controller-manager` or `kubectl`.
