@@ -121,7 +121,10 @@ impl Transcript {
 
 /// The text without what differs between any two clusters, or between two times.
 pub(crate) fn normal(text: &str) -> String {
-    const SHAPES: [(&str, &str); 10] = [
+    const SHAPES: [(&str, &str); 12] = [
+        // What client-go says of how its watches end follows from the moment; of the rest the moment and the process.
+        (r"^[IWE]\d{4} \S+ +\d+ reflector\.go.*\n", ""),
+        (r"^([IWE])\d{4} \S+ +\d+ ", "$1 "),
         (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<uid>"),
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( ?(Z|[+-]\d\d:?\d\d))?( UTC)?", "<time>"),
         (r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d( UTC)? \d{4}", "<time>"),
