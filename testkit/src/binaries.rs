@@ -80,7 +80,9 @@ impl Binaries {
     pub fn locate_or_build() -> Result<Self> {
         match std::env::var_os("KUBEBUILDER_ASSETS") {
             Some(folder) if !folder.is_empty() => Self::of_folder(folder.into()),
-            _ => Self::of_version(&Version::default()),
+            _ => Self::of_version(&Version::default()).context(
+                "without Go, set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver, kube-controller-manager and kubectl",
+            ),
         }
     }
 
@@ -96,34 +98,33 @@ impl Binaries {
     ///
     /// # Errors
     ///
-    /// As [`Binaries::locate_or_build`].
+    /// The environment's: no Go, or too old a Go; no module proxy.
     pub fn of_version(version: &Version) -> Result<Self> {
-        let folder = Self::folder_of(version)?;
-        std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        let missing = || PROGRAMS.into_iter().filter(|program| !folder.join(program).is_file());
-        if missing().next().is_some() {
-            let _lock = lock(&folder)?;
-            for program in missing() {
-                build(program, version, &folder).context(
-                    "without Go, set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver, kube-controller-manager and kubectl",
-                )?;
-            }
-        }
+        let folder = Self::with(&PROGRAMS, version)?;
         Ok(Self { folder })
     }
 
-    /// One program of another version where it is built already; nothing is built for it.
+    /// kubectl alone of one version, from the cache, built first where it is missing. `KUBEBUILDER_ASSETS` has no say.
     ///
     /// # Errors
     ///
-    /// The environment's: there is no cache folder.
-    pub fn if_built(version: &Version, program: &str) -> Result<Option<PathBuf>> {
-        let path = Self::folder_of(version)?.join(program);
-        Ok(path.is_file().then_some(path))
+    /// The environment's: no Go, or too old a Go; no module proxy.
+    pub fn kubectl(version: &Version) -> Result<PathBuf> {
+        Ok(Self::with(&["kubectl"], version)?.join("kubectl"))
     }
 
-    fn folder_of(version: &Version) -> Result<PathBuf> {
-        Ok(cache()?.join(format!("kubernetes-{}-etcd-{ETCD}", version.kubernetes)))
+    /// The folder of a version, in which `programs` are.
+    fn with(programs: &[&str], version: &Version) -> Result<PathBuf> {
+        let folder = cache()?.join(format!("kubernetes-{}-etcd-{ETCD}", version.kubernetes));
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let missing = || programs.iter().filter(|program| !folder.join(program).is_file());
+        if missing().next().is_some() {
+            let _lock = lock(&folder)?;
+            for program in missing() {
+                build(program, version, &folder)?;
+            }
+        }
+        Ok(folder)
     }
 
     /// The path of `etcd`, `kube-apiserver`, `kube-controller-manager` or `kubectl`.

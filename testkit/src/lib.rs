@@ -37,8 +37,3 @@ pub use crossplane::Crossplane;
 pub use eventually::{DEADLINE, eventually, eventually_within};
 pub use flux::Flux;
 pub use kubectl::Kubectl;
-
-/// Says something on the process's own stderr, which the test harness does not capture.
-pub fn say(line: &str) {
-    process::show(line);
-}

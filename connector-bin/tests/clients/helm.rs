@@ -18,8 +18,9 @@ const KINDS: &str = "kubernetesclusters,sqlinstances,configmaps";
 async fn a_chart_of_claims_lives_as_it_does_beside_crossplane() -> Result<()> {
     let twins = Twins::start_with_crossplane(&[CLUSTERS, DATABASES]).await?;
     for version in HELMS {
-        let native = Life::live(&twins.native, version).await?;
-        let through = Life::live(&twins.app, version).await?;
+        // Both at once: they share nothing.
+        let (native, through) =
+            futures::future::try_join(Life::live(&twins.native, version), Life::live(&twins.app, version)).await?;
         through.check_against(&native).with_context(|| format!("helm {version}"))?;
         let remote = twins.control_plane.kubectl();
         eventually("the control plane to be empty", || async {
@@ -160,7 +161,7 @@ impl Life {
             .iter()
             .map(|arg| Path::new(arg).file_name().map_or_else(|| (*arg).into(), |name| name.to_string_lossy()));
         let what = names.collect::<Vec<_>>().join(" ");
-        self.told.tell(&what, &format!("{}\n{}{}", output.status, output.stdout, output.stderr));
+        self.told.tell(&what, &format!("{}\n{}{}", output.status, with_kinds_in_order(&output.stdout), output.stderr));
         Ok(output)
     }
 
@@ -219,6 +220,16 @@ impl Life {
         }
         Ok(())
     }
+}
+
+/// helm 4 lists a release's objects by kind, and the kinds as a map of Go comes. They end at an empty line each.
+fn with_kinds_in_order(stdout: &str) -> String {
+    const BEFORE: &str = "\nRESOURCES:\n";
+    let Some((before, listed)) = stdout.split_once(BEFORE) else { return stdout.to_owned() };
+    let (mut kinds, after): (Vec<_>, Vec<_>) =
+        listed.split_inclusive("\n\n").partition(|part| part.starts_with("==> "));
+    kinds.sort_unstable();
+    [&[before, BEFORE], &kinds[..], &after].concat().concat()
 }
 
 /// Takes out what Crossplane does differently each time, and what it makes of the name that it sees: how often it writes, and
