@@ -11,6 +11,8 @@ use crate::process::show;
 
 const HINT: &str =
     "install Python 3.11 or newer with its venv module (on Debian: apt-get install python3 python3-venv)";
+const NO_INDEX: &str = "cannot install Python's client of Kubernetes: at the first run pip must reach a package index (its own settings, \
+    as PIP_INDEX_URL, say which) with wheels for this Python and machine";
 
 /// The Python of a virtual environment in the cache that holds what `python/requirements.txt` pins, made first where it is
 /// missing. Blocks while it is made.
@@ -29,17 +31,23 @@ fn python_of(base: &str, requirements: &Path) -> Result<PathBuf> {
     // An environment belongs to the Python that made it.
     content.extend_from_slice(version.as_bytes());
     let folder = folder(&format!("python-{}", digest(&content)))?;
+    let _lock = lock(&folder)?;
+    environment(base, requirements, &folder)
+}
+
+/// The Python of the virtual environment in `folder`, made first where it is not whole.
+fn environment(base: &str, requirements: &Path, folder: &Path) -> Result<PathBuf> {
     let environment = folder.join("environment");
     let (python, whole) = (environment.join("bin/python"), folder.join("whole"));
-    let _lock = lock(&folder)?;
     if !whole.is_file() {
         show(&format!("installing Python's client of Kubernetes in {} (once for each version)", folder.display()));
         let path = environment.to_str().context("the cache folder's name is not UTF-8")?;
         let requirements = requirements.to_str().context("the repository's path is not UTF-8")?;
         run(base.as_ref(), &["-m", "venv", "--clear", path]).context(HINT)?;
-        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r"];
-        let install: Vec<_> = install.into_iter().chain([requirements]).collect();
-        run(&python, &install).context("cannot install Python's client of Kubernetes")?;
+        // No build of what has no wheel here, which would run what no hash pins.
+        let install = "-m pip install --quiet --disable-pip-version-check --require-hashes --only-binary=:all: -r";
+        let install: Vec<_> = install.split(' ').chain([requirements]).collect();
+        run(&python, &install).context(NO_INDEX)?;
         std::fs::write(&whole, "")?;
     }
     Ok(python)
@@ -65,8 +73,6 @@ fn run(program: &Path, args: &[&str]) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
@@ -78,13 +84,37 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_index_is_told_and_no_half_environment_is_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        // Makes an environment whose pip has nobody to ask.
+        let base = program(
+            folder.path(),
+            "#!/bin/sh\nmkdir -p $4/bin\nprintf '#!/bin/sh\\necho no index >&2\\nexit 1' > $4/bin/python\nchmod +x $4/bin/python\n",
+        );
+        for _ in 0..2 {
+            let error =
+                environment(&base, Path::new("requirements.txt"), folder.path()).expect_err("there is no index");
+            let error = format!("{error:#}");
+            assert!(error.contains("pip must reach a package index") && error.contains("no index"), "{error}");
+        }
+    }
+
+    #[test]
     fn an_old_python_is_told_with_its_version() {
         let folder = tempfile::tempdir().expect("a folder");
-        let old = folder.path().join("python");
-        std::fs::write(&old, "#!/bin/sh\necho 3.9.2\nexit 1\n").expect("a file");
-        std::fs::set_permissions(&old, PermissionsExt::from_mode(0o755)).expect("executable");
-        let error = python_of(old.to_str().expect("UTF-8"), Path::new("requirements.txt")).expect_err("it is old");
+        let old = program(folder.path(), "#!/bin/sh\necho 3.9.2\nexit 1\n");
+        let error = python_of(&old, Path::new("requirements.txt")).expect_err("it is old");
         let error = format!("{error:#}");
         assert!(error.contains("Python 3.11") && error.contains("3.9.2"), "{error}");
+    }
+
+    /// An executable file.
+    fn program(folder: &Path, content: &str) -> String {
+        let (text, path) = (folder.join("text"), folder.join("python"));
+        std::fs::write(&text, content).expect("a file");
+        // A process that is started meanwhile must not hold it open for writing, since then it could not be run.
+        run("install".as_ref(), &["-m", "755", text.to_str().expect("UTF-8"), path.to_str().expect("UTF-8")])
+            .expect("a copy");
+        path.to_str().expect("UTF-8").to_owned()
     }
 }
