@@ -1,20 +1,34 @@
-//! Builds the programs of versions of Kubernetes into the cache: `cargo run -p testkit --example binaries -- v1.33.13 v1.37.2`; the
-//! pinned version where none is named. Prints the folder of each, one a line.
+//! Builds programs into the cache, so that no test waits for them: `cargo run -p testkit --example binaries` all that the tests
+//! start; with versions, `-- v1.33.13 v1.37.2`, all programs of those Kubernetes. Prints the folder of each, one a line.
 
 use std::io::Write;
+use std::path::PathBuf;
 
-use testkit::binaries::{Binaries, Version};
+use testkit::binaries::{self, Binaries, HELMS, OLDEST_AND_NEWEST, Version};
 
 fn main() -> anyhow::Result<()> {
-    let mut versions: Vec<Version> =
+    let versions: Vec<Version> =
         std::env::args().skip(1).map(|version| Version::kubernetes(&version)).collect::<Result<_, _>>()?;
-    if versions.is_empty() {
-        versions.push(Version::default());
+    for version in &versions {
+        show(Binaries::of_version(version)?.path("etcd"))?;
     }
-    for version in versions {
-        let etcd = Binaries::of_version(&version)?.path("etcd");
-        let folder = etcd.parent().unwrap_or(&etcd);
-        writeln!(std::io::stdout(), "{}", folder.display())?;
+    if versions.is_empty() {
+        show(Binaries::locate_or_build()?.path("etcd"))?;
+        for version in OLDEST_AND_NEWEST {
+            show(Binaries::kubectl(&Version::kubernetes(version)?)?)?;
+        }
+        show(binaries::clients()?)?;
+        show(binaries::flux()?.kustomize_controller)?;
+        for version in HELMS {
+            show(binaries::helm(version)?)?;
+        }
+        show(binaries::python()?)?;
     }
     Ok(())
+}
+
+/// The folder of a program.
+fn show(mut program: PathBuf) -> std::io::Result<()> {
+    program.pop();
+    writeln!(std::io::stdout(), "{}", program.display())
 }

@@ -4,6 +4,7 @@
 //! once for each version, into a cache folder outside the repository. That takes some minutes of two cores.
 
 mod others;
+mod python;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::process::show;
-pub use others::{Flux, clients, flux};
+pub use others::{Flux, HELMS, clients, flux, helm};
+pub use python::python;
 
 /// Which Kubernetes, and which etcd under it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +26,9 @@ pub struct Version {
 const ETCD: &str = "v3.6.16";
 /// The Kubernetes that `go/kubernetes/go.mod` pins.
 const PINNED: &str = "v1.36.3";
+
+/// The supported Kubernetes beside the pinned one: the oldest minor and the newest.
+pub const OLDEST_AND_NEWEST: [&str; 2] = ["v1.33.13", "v1.37.2"];
 
 impl Default for Version {
     /// The pinned one, whose every dependency `go.sum` fixes.
@@ -75,7 +80,9 @@ impl Binaries {
     pub fn locate_or_build() -> Result<Self> {
         match std::env::var_os("KUBEBUILDER_ASSETS") {
             Some(folder) if !folder.is_empty() => Self::of_folder(folder.into()),
-            _ => Self::of_version(&Version::default()),
+            _ => Self::of_version(&Version::default()).context(
+                "without Go, set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver, kube-controller-manager and kubectl",
+            ),
         }
     }
 
@@ -91,20 +98,33 @@ impl Binaries {
     ///
     /// # Errors
     ///
-    /// As [`Binaries::locate_or_build`].
+    /// The environment's: no Go, or too old a Go; no module proxy.
     pub fn of_version(version: &Version) -> Result<Self> {
+        let folder = Self::with(&PROGRAMS, version)?;
+        Ok(Self { folder })
+    }
+
+    /// kubectl alone of one version, from the cache, built first where it is missing. `KUBEBUILDER_ASSETS` has no say.
+    ///
+    /// # Errors
+    ///
+    /// The environment's: no Go, or too old a Go; no module proxy.
+    pub fn kubectl(version: &Version) -> Result<PathBuf> {
+        Ok(Self::with(&["kubectl"], version)?.join("kubectl"))
+    }
+
+    /// The folder of a version, in which `programs` are.
+    fn with(programs: &[&str], version: &Version) -> Result<PathBuf> {
         let folder = cache()?.join(format!("kubernetes-{}-etcd-{ETCD}", version.kubernetes));
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        let missing = || PROGRAMS.into_iter().filter(|program| !folder.join(program).is_file());
+        let missing = || programs.iter().filter(|program| !folder.join(program).is_file());
         if missing().next().is_some() {
             let _lock = lock(&folder)?;
             for program in missing() {
-                build(program, version, &folder).context(
-                    "without Go, set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver, kube-controller-manager and kubectl",
-                )?;
+                build(program, version, &folder)?;
             }
         }
-        Ok(Self { folder })
+        Ok(folder)
     }
 
     /// The path of `etcd`, `kube-apiserver`, `kube-controller-manager` or `kubectl`.

@@ -1,6 +1,6 @@
 //! The real kubectl.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -26,6 +26,7 @@ pub struct Kubectl {
     // A process group that ends with the cluster, so that nothing is left of a killed test.
     group: i32,
     timeout: Duration,
+    env: Vec<(String, OsString)>,
 }
 
 /// What a call ended with.
@@ -43,7 +44,7 @@ impl Kubectl {
     /// `folder` is where the cache goes: the cluster's, which goes with a killed test too.
     pub(crate) fn new(program: PathBuf, kubeconfig: PathBuf, group: i32, folder: &Path) -> Result<Self> {
         let cache = tempfile::Builder::new().prefix("kubectl-cache-").tempdir_in(folder)?;
-        Ok(Self { program, kubeconfig, cache: Arc::new(cache), group, timeout: TIMEOUT })
+        Ok(Self { program, kubeconfig, cache: Arc::new(cache), group, timeout: TIMEOUT, env: Vec::new() })
     }
 
     /// The same kubectl with another limit for each call; two minutes is the default.
@@ -52,10 +53,22 @@ impl Kubectl {
         self
     }
 
-    /// The same kubectl under another name, as a plugin or another version; kubeconfig and cache are shared.
+    /// The same kubectl in another version, or another program that takes the variable `KUBECONFIG`, as helm or a plugin.
+    /// Kubeconfig and cache are shared.
     pub fn program(mut self, program: &Path) -> Self {
         program.clone_into(&mut self.program);
         self
+    }
+
+    /// The same kubectl with a further variable in its environment.
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.env.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Where it may keep files. The folder goes with the last clone.
+    pub fn folder(&self) -> &Path {
+        self.cache.path()
     }
 
     /// Runs kubectl and answers however it ended.
@@ -119,7 +132,8 @@ impl Kubectl {
         let output = self.with_stdin(&args, input).await?;
         if !output.status.success() {
             let called: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
-            bail!("kubectl {} ({}):\n{}{}", called.join(" "), output.status, output.stdout, output.stderr);
+            let program = self.program.file_name().unwrap_or_default().to_string_lossy();
+            bail!("{program} {} ({}):\n{}{}", called.join(" "), output.status, output.stdout, output.stderr);
         }
         Ok(output.stdout)
     }
@@ -158,6 +172,7 @@ impl Kubectl {
             .env("KUBECACHEDIR", self.cache.path())
             // The preferences of whoever runs the tests must not decide them.
             .env("KUBERC", "off")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .process_group(self.group)
             .kill_on_drop(true);

@@ -11,6 +11,8 @@
 //! | [`connector`] | the `connector` process between two clusters |
 //! | [`clients`] | client-go's informers and a controller-runtime manager |
 //! | [`flux`] | Flux's real kustomize-controller, and the source's part |
+//! | [`helm`] | helm |
+//! | [`python`] | Python's official client |
 //!
 //! Whatever is started here ends with the value that started it, and with the test process if that is killed.
 
@@ -22,9 +24,11 @@ pub mod crossplane;
 mod eventually;
 pub mod fixtures;
 pub mod flux;
+pub mod helm;
 pub mod kubectl;
 mod pki;
 mod process;
+pub mod python;
 
 pub use clients::Clients;
 pub use cluster::{Cluster, ClusterOptions};

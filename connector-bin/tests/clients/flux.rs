@@ -19,28 +19,36 @@ const ALL: [&str; 3] =
 
 #[tokio::test]
 async fn a_folder_of_claims_lives_as_it_does_beside_crossplane() -> Result<()> {
-    let corridor = Corridor::start().await?;
-    let through_connector = Life::start(&corridor.app).await?.live().await?;
-    eventually("the control plane to be empty", || async {
-        let stored =
-            get(&corridor.control_plane.kubectl(), &["get", "kubernetesclusters", "-n", CLAIM_NAMESPACE]).await?;
-        Ok(if stored["items"].as_array().is_some_and(Vec::is_empty) { Ok(()) } else { Err(stored.to_string()) })
-    })
-    .await?;
+    // Both at once: they share nothing.
+    let (through_connector, beside_crossplane) =
+        futures::future::try_join(through_connector(), beside_crossplane()).await?;
     let told = through_connector.join("\n");
     ensure!(traces(&told).is_empty(), "{told}");
-    drop(corridor);
-
-    let native = Cluster::start_native().await?;
-    let crossplane = Crossplane::install(&native).await?;
-    crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
-    let beside_crossplane = Life::start(&native).await?.live().await?;
     ensure!(
         through_connector == beside_crossplane,
         "through the connector:\n{told}\nnative:\n{}",
         beside_crossplane.join("\n")
     );
     Ok(())
+}
+
+async fn through_connector() -> Result<Vec<String>> {
+    let corridor = Corridor::start().await?;
+    let told = Life::start(&corridor.app).await?.live().await?;
+    eventually("the control plane to be empty", || async {
+        let stored =
+            get(&corridor.control_plane.kubectl(), &["get", "kubernetesclusters", "-n", CLAIM_NAMESPACE]).await?;
+        Ok(if stored["items"].as_array().is_some_and(Vec::is_empty) { Ok(()) } else { Err(stored.to_string()) })
+    })
+    .await?;
+    Ok(told)
+}
+
+async fn beside_crossplane() -> Result<Vec<String>> {
+    let native = Cluster::start_native().await?;
+    let crossplane = Crossplane::install(&native).await?;
+    crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
+    Life::start(&native).await?.live().await
 }
 
 /// A folder's life in a cluster, and what is to be told of it.

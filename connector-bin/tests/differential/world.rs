@@ -1,10 +1,9 @@
 //! The three clusters.
 
-use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use anyhow::Result;
 use testkit::connector::{Connector, ConnectorOptions};
-use testkit::crossplane::Crossplane;
-use testkit::{Cluster, Kubectl, fixtures};
+use testkit::crossplane::{Crossplane, copy_apis};
+use testkit::{Cluster, fixtures};
 
 use crate::side::Clients;
 
@@ -40,7 +39,7 @@ impl World {
             .kubectl()
             .ok(["patch", "crd", "widgets.differential.example.org", "--type=json", "-p", SCALABLE])
             .await?;
-        let apis = copy_apis(&control_plane.kubectl(), &native.kubectl()).await?;
+        let apis = copy_apis(&control_plane, &native).await?;
         let options = ConnectorOptions {
             claim_namespace: CLAIM_NAMESPACE.to_owned(),
             program: Some(env!("CARGO_BIN_EXE_connector").into()),
@@ -97,29 +96,4 @@ fn xrds() -> Result<Vec<String>> {
 async fn clients(of: &Cluster) -> Result<Clients> {
     let admin = of.plain_client_for("admin", &["system:masters"]).await?;
     Ok(Clients { admin, jane: of.plain_client_for("jane", &["dev"]).await? })
-}
-
-/// Installs the CRDs of everything that is offered, and answers their groups and versions.
-async fn copy_apis(from: &Kubectl, to: &Kubectl) -> Result<Vec<String>> {
-    let crds: Value = serde_json::from_str(&from.ok(["get", "crds", "-o", "json"]).await?)?;
-    let mut apis = Vec::new();
-    for crd in crds["items"].as_array().context("no CRDs")? {
-        let spec = &crd["spec"];
-        let of_xrd = crd["metadata"]["ownerReferences"].is_array();
-        if !of_xrd || spec["scope"] != "Namespaced" {
-            continue;
-        }
-        let copy = json!({
-            "apiVersion": crd["apiVersion"],
-            "kind": crd["kind"],
-            "metadata": { "name": crd["metadata"]["name"] },
-            "spec": spec,
-        });
-        to.ok_with_stdin(["create", "-f", "-"], &copy.to_string()).await?;
-        for version in spec["versions"].as_array().context("a CRD without versions")? {
-            let (group, version) = (spec["group"].as_str(), version["name"].as_str());
-            apis.extend(group.zip(version).map(|(group, version)| format!("{group}/{version}")));
-        }
-    }
-    Ok(apis)
 }

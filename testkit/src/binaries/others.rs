@@ -1,14 +1,17 @@
-//! Programs of clients: our own around client-go, and Flux's.
+//! Programs of clients: our own around client-go, Flux's, and helm.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
 use super::{build_package, cache, go, lock};
 
 /// The kustomize-controller that `go/flux/go.mod` pins.
 const FLUX: &str = "v1.9.5";
+
+/// The helms that `go/helm/go.mod` pins, one of each major version.
+pub const HELMS: [&str; 2] = ["v3.22.0", "v4.3.1"];
 
 /// Flux's kustomize-controller.
 #[derive(Clone, Debug)]
@@ -52,12 +55,11 @@ pub fn flux() -> Result<Flux> {
 /// As [`flux`].
 pub fn clients() -> Result<PathBuf> {
     let module = module("clients");
-    let mut hash = Sha256::new();
+    let mut content = Vec::new();
     for file in ["go.mod", "go.sum", "main.go"] {
-        hash.update(std::fs::read(module.join(file)).with_context(|| format!("cannot read {file} of the clients"))?);
+        content.extend(std::fs::read(module.join(file)).with_context(|| format!("cannot read {file} of the clients"))?);
     }
-    let hash = hash.finalize().iter().take(6).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-    let folder = folder(&format!("clients-{hash}"))?;
+    let folder = folder(&format!("clients-{}", digest(&content)))?;
     let program = folder.join("clients");
     let _lock = lock(&folder)?;
     if !program.is_file() {
@@ -66,12 +68,40 @@ pub fn clients() -> Result<PathBuf> {
     Ok(program)
 }
 
+/// One of [`HELMS`] from the cache, built first where it is missing. Blocks while it builds.
+///
+/// # Errors
+///
+/// As [`flux`]; or the caller's: another version.
+pub fn helm(version: &str) -> Result<PathBuf> {
+    ensure!(HELMS.contains(&version), "helm {version} is not one of {}", HELMS.join(", "));
+    let folder = folder(&format!("helm-{version}"))?;
+    let program = folder.join("helm");
+    let _lock = lock(&folder)?;
+    if !program.is_file() {
+        let module_path = helm_module(version);
+        let flags = format!("-s -w -X {module_path}/internal/version.version={version}");
+        build_package("helm", &module("helm"), &format!("{module_path}/cmd/helm"), &flags, &folder)?;
+    }
+    Ok(program)
+}
+
+/// `helm.sh/helm/v3` of `v3.22.0`.
+fn helm_module(version: &str) -> String {
+    format!("helm.sh/helm/{}", version.split('.').next().unwrap_or(version))
+}
+
 fn module(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("go").join(name)
 }
 
+/// Enough of a hash to tell versions of our own from each other.
+pub(super) fn digest(content: &[u8]) -> String {
+    Sha256::digest(content).iter().take(6).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
 /// A folder of the cache.
-fn folder(name: &str) -> Result<PathBuf> {
+pub(super) fn folder(name: &str) -> Result<PathBuf> {
     let folder = cache()?.join(name);
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     Ok(folder)
@@ -85,5 +115,14 @@ mod tests {
     fn the_pinned_flux_is_the_version_named_here() {
         let go_mod = std::fs::read_to_string(module("flux").join("go.mod")).expect("a go.mod");
         assert!(go_mod.contains(&format!("github.com/fluxcd/kustomize-controller {FLUX}")));
+    }
+
+    #[test]
+    fn the_pinned_helms_are_the_versions_named_here() {
+        let go_mod = std::fs::read_to_string(module("helm").join("go.mod")).expect("a go.mod");
+        for version in HELMS {
+            assert!(go_mod.contains(&format!("{} {version}", helm_module(version))), "{version}");
+        }
+        assert!(helm("v2.17.0").is_err());
     }
 }

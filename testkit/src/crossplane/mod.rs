@@ -8,6 +8,7 @@
 
 mod claim;
 mod composite;
+mod copy;
 mod definition;
 mod events;
 mod offer;
@@ -29,6 +30,7 @@ use crate::cluster::{Cluster, client_of};
 use crate::eventually::DEADLINE;
 use crate::fixtures;
 use crate::kubectl::Kubectl;
+pub use copy::copy_apis;
 use stage::{OWN_NAMESPACE, Stage};
 
 /// A Crossplane that plays its part until it is dropped.
