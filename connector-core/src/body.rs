@@ -99,11 +99,20 @@ pub struct Translated {
 /// What there is to say of what the control plane does not get to see: names, and owner references.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// Values that must not be: the client is at fault, and the write must not be done. 422, together with what else is wrong:
-    /// the body is what to ask the control plane with, for a try (`dryRun`).
+    /// Values that must not be: the client is at fault. 422, together with what else is wrong.
     pub faults: Vec<Cause>,
+    /// The owner references may be invalid. The body holds them, for the control plane to say so.
+    pub doubted: bool,
     /// Texts to warn the client with.
     pub warnings: Vec<String>,
+}
+
+impl Findings {
+    /// Whether the write must not be done: the body is what to ask the control plane with, for a try (`dryRun`), what is wrong
+    /// with it. It finds one fault more, which [`is_made_up`].
+    pub fn forbid(&self) -> bool {
+        self.doubted || !self.faults.is_empty()
+    }
 }
 
 /// What the fuzzer attacks: a body of every kind, against an object that has something of everything.

@@ -66,13 +66,13 @@ const WORDS_OF: u16 = 36;
 const OTHER_WORDS: Known = Known {
     title: "The words of other versions",
     places: &[
-        "create with owners *",
         "update of what is not there 2",
         "patch with a broken body *",
         "apply with a broken body *",
         "delete with bad options *",
         "delete all with options 5",
         "list by bad labels *",
+        "scale is patched 9",
     ],
 };
 

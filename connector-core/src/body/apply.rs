@@ -68,9 +68,9 @@ fn translate_applied(
     if let Some(live) = live {
         keep_unchanged(target, live, &mut metadata);
     }
-    let owners = owners::take(target, &mut metadata, Written::Applied { anew: live.is_none() }, &mut findings)?;
+    let owners = owners::take(target, &mut metadata, Written::Applied, &mut findings)?;
     hide(target, None, &mut metadata, url_name, secret.annotation(), owners.as_deref())?;
-    if !findings.faults.is_empty() {
+    if findings.forbid() {
         spoil(&mut metadata);
     }
     // The reference server fills in what is not there, and shows what was there in its texts and to kubectl.

@@ -95,7 +95,7 @@ fn translate(target: &Target<'_>, live: &Live, mut patch: Members<'_>) -> Result
         Some(annotations) => metadata.set("annotations", annotations.render()),
         None => metadata.remove("annotations"),
     }
-    if !findings.faults.is_empty() {
+    if findings.forbid() {
         spoil(&mut metadata);
     }
     tie(&mut metadata, live);

@@ -70,8 +70,9 @@ pub fn create(target: &Target<'_>, body: &[u8], body_type: BodyType, suffix: &st
     // Of an object of another type the control plane says that, and nothing else.
     if !is_typed {
         findings = Findings::default();
+        metadata.remove("ownerReferences");
     }
-    if !findings.faults.is_empty() {
+    if findings.forbid() {
         spoil(&mut metadata);
     }
     Ok(finish(object, &metadata, "application/json", name, findings))
@@ -126,7 +127,7 @@ pub(super) fn replace_metadata(
         keep_unchanged(target, live, metadata);
         let owners = owners::take(target, metadata, written, findings)?;
         hide(target, Some(live), metadata, &name, secret.annotation(), owners.as_deref())?;
-        if !findings.faults.is_empty() {
+        if findings.forbid() {
             spoil(metadata);
         }
     }

@@ -1,16 +1,13 @@
-//! The user's owner references: checked as the reference server checks them, because the control plane never sees them
-//! (wire rule 6.9).
+//! The user's owner references, which the control plane never stores (wire rule 6.9). Where something may be wrong with them it is
+//! asked what.
 
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{BodyError, invalid_value};
-use super::members::{Members, compact, type_of};
+use super::error::BodyError;
+use super::members::{Members, type_of};
 use super::{Findings, Target};
-use crate::status::Cause;
-
-const FIELD: &str = "metadata.ownerReferences";
 
 /// How references come to be written, which decides what the reference server says of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,18 +15,10 @@ pub(super) enum Written {
     Created,
     Updated,
     Patched,
-    /// Applied, to an object that exists or anew.
-    Applied {
-        anew: bool,
-    },
+    Applied,
 }
 
 impl Written {
-    /// How often every fault is told: validation of an update checks the metadata that often.
-    fn repeats(self) -> usize {
-        if matches!(self, Self::Created | Self::Applied { anew: true }) { 1 } else { 3 }
-    }
-
     /// The warning of references that are there twice (`handlers/rest.go`); `uids` are theirs.
     fn warning(self, uids: &[&str]) -> String {
         let when = if self == Self::Patched { " after mutating admission happens" } else { "" };
@@ -55,7 +44,8 @@ struct OwnerReference {
     uid: String,
 }
 
-/// Takes the references out of metadata; gives the text to keep.
+/// Takes the references out of metadata; gives the text to keep. Those that may be invalid stay there, for the control plane to
+/// say what is wrong with them.
 pub(super) fn take(
     target: &Target<'_>,
     metadata: &mut Members<'_>,
@@ -63,10 +53,10 @@ pub(super) fn take(
     findings: &mut Findings,
 ) -> Result<Option<String>, BodyError> {
     let kept = stash(metadata.get("ownerReferences").unwrap_or("null"), written, findings)?;
-    metadata.remove("ownerReferences");
     // A write of a subresource changes no metadata, and is warned of all the same.
-    if target.subresource.is_some() {
-        findings.faults.clear();
+    findings.doubted &= target.subresource.is_none();
+    if !findings.doubted {
+        metadata.remove("ownerReferences");
     }
     Ok(kept)
 }
@@ -78,60 +68,36 @@ pub(super) fn stash(json: &str, written: Written, findings: &mut Findings) -> Re
     let given: Option<Vec<OwnerReference>> = serde_json::from_str(json).map_err(|_| wrong)?;
     let given = given.unwrap_or_default();
     let mut uids = HashSet::new();
-    if let (Written::Applied { .. }, Some(twice)) = (written, given.iter().find(|one| !uids.insert(&one.uid))) {
-        let fault = format!(".{FIELD}: duplicate entries for key [uid={:?}]", twice.uid);
+    if let (Written::Applied, Some(twice)) = (written, given.iter().find(|one| !uids.insert(&one.uid))) {
+        let fault = format!(".metadata.ownerReferences: duplicate entries for key [uid={:?}]", twice.uid);
         return Err(BodyError::NotApplicable(fault));
     }
     let mut seen = HashSet::new();
     let (list, duplicates): (Vec<&OwnerReference>, Vec<_>) = given.iter().partition(|one| seen.insert(*one));
+    let controllers = list.iter().filter(|one| one.controller == Some(true)).count();
+    findings.doubted = controllers > 1 || list.iter().any(|one| one.is_doubtful());
     if !duplicates.is_empty() {
         let uids: Vec<&str> = duplicates.iter().map(|one| one.uid.as_str()).collect();
         findings.warnings.push(written.warning(&uids));
     }
-    let mut causes: Vec<Cause> = Vec::new();
-    let mut controller: Option<&OwnerReference> = None;
-    for one in &list {
-        // `group/` alone, or nothing, has no version; text with more slashes is read as no version either.
-        let version = match one.api_version.split_once('/') {
-            Some((_, version)) if !version.contains('/') => version,
-            Some(_) => "",
-            None => &one.api_version,
-        };
-        let empty = [
-            (version.is_empty(), "apiVersion", &one.api_version, "version must not be empty"),
-            (one.kind.is_empty(), "kind", &one.kind, "must not be empty"),
-            (one.name.is_empty(), "name", &one.name, "must not be empty"),
-            (one.uid.is_empty(), "uid", &one.uid, "must not be empty"),
-        ];
-        let faults = empty.into_iter().filter(|(faulty, ..)| *faulty);
-        causes
-            .extend(faults.map(|(_, member, value, fault)| invalid_value(&format!("{FIELD}.{member}"), value, fault)));
-        if (one.api_version.as_str(), one.kind.as_str()) == ("v1", "Event") {
-            causes.push(cause(&one.to_json(), "/v1, Kind=Event is disallowed from being an owner"));
-        }
-        if one.controller == Some(true) {
-            if let Some(first) = controller {
-                let fault = format!(
-                    "Only one reference can have Controller set to true. Found \"true\" in references for {}/{} and {}/{}",
-                    first.kind, first.name, one.kind, one.name
-                );
-                causes.push(cause(json, &fault));
-            }
-            controller = controller.or(Some(one));
-        }
-    }
-    (0..written.repeats()).for_each(|_| findings.faults.extend_from_slice(&causes));
     let told: Vec<String> = list.iter().map(|one| one.to_json()).collect();
     Ok((!told.is_empty()).then(|| format!("[{}]", told.join(","))))
 }
 
 impl OwnerReference {
+    /// Whether the reference server may refuse it (`validation/objectmeta.go`).
+    fn is_doubtful(&self) -> bool {
+        // `group/` alone has no version, and text with more slashes is none either.
+        let version = match self.api_version.split_once('/') {
+            Some((_, version)) if !version.contains('/') => version,
+            Some(_) => "",
+            None => &self.api_version,
+        };
+        [version, &self.kind, &self.name, &self.uid].contains(&"")
+            || (self.api_version.as_str(), self.kind.as_str()) == ("v1", "Event")
+    }
+
     fn to_json(&self) -> String {
         serde_json::to_string(self).expect("a reference holds nothing that cannot be written as JSON")
     }
-}
-
-fn cause(json: &str, fault: &str) -> Cause {
-    let message = format!("Invalid value: {}: {fault}", compact(json));
-    Cause { reason: "FieldValueInvalid".into(), message, field: FIELD.into() }
 }

@@ -3,7 +3,7 @@
 use connector_core::address::{BodyType, PatchType, Verb};
 use connector_core::answer;
 use connector_core::body::{self, BodyError, Findings, Translated};
-use connector_core::status::Status;
+use connector_core::status::{Cause, Status};
 use http::{Response, StatusCode, header};
 
 use super::answer::{MAX_OBJECT, MAX_STATUS, Sent};
@@ -53,7 +53,11 @@ impl Corridor {
 
     /// Refuses what is invalid in a way that the control plane cannot see. It is asked, for a try, what else is wrong.
     pub(super) async fn invalid(&self, passage: &Passage<'_>, translated: Translated) -> Failure {
-        let Findings { mut faults, warnings } = translated.findings.clone();
+        let Findings { mut faults, doubted, mut warnings } = translated.findings.clone();
+        if doubted {
+            // The control plane finds them itself.
+            warnings.clear();
+        }
         let name = translated.name.clone();
         let mut request = passage.request.clone();
         request.query.set("dryRun", "All");
@@ -81,6 +85,13 @@ impl Corridor {
                 let answer = Response::from_parts(parts, raw.to_vec().into());
                 return self.failed(&passage, Some(&remote), answer).await.warning(&warnings);
             }
+        }
+        if faults.is_empty() {
+            faults.push(Cause {
+                reason: "FieldValueInvalid".into(),
+                message: "Invalid value: not one that every version of Kubernetes takes".into(),
+                field: "metadata.ownerReferences".into(),
+            });
         }
         let status = Status::invalid(&request.group, &passage.offered.kind, &name, faults);
         Failure::client(status).with_warnings(&parts.headers).warning(&warnings)

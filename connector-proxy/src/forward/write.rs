@@ -78,7 +78,7 @@ impl Corridor {
                 Err(error) => return Err(self.refused(passage, &raw, &error).await),
             };
             let remote = self.remote(passage)?;
-            if !translated.findings.faults.is_empty() {
+            if translated.findings.forbid() {
                 return Err(self.invalid(passage, translated).await);
             }
             let warnings = translated.findings.warnings.clone();
@@ -249,7 +249,7 @@ impl Corridor {
             Ok(translated) => translated,
             Err(error) => return Err(self.refused(passage, raw, &error).await),
         };
-        if !translated.findings.faults.is_empty() {
+        if translated.findings.forbid() {
             return Err(self.invalid(passage, translated).await);
         }
         let warnings = translated.findings.warnings.clone();
