@@ -133,9 +133,9 @@ pub(crate) fn normal(text: &str) -> String {
         (r"127\.0\.0\.1:\d+|localhost:\d+", "<server>"),
         // Where kubectl keeps what it compares or edits.
         (r"(LIVE|MERGED)-\d+|kubectl-edit-\d+", "$1<folder>"),
-        // How wide a column is follows from the ages in it.
+        // How wide a column is follows from the ages in it, or from how many digits a time has.
         (r"\b(\d+[dhms]){1,2}( +|$)", "<age> "),
-        (r"(?m)AGE +", "AGE "),
+        (r"\b(AGE|UPDATED) +", "$1 "),
         (r"(?m) +$", ""),
     ];
     SHAPES.iter().fold(text.to_owned(), |text, (shape, name)| {
