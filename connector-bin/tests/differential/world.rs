@@ -16,6 +16,8 @@ pub(crate) struct World {
     pub(crate) app_clients: Clients,
     /// The minor version of the cluster that is compared with.
     pub(crate) minor: u16,
+    /// The app cluster has the same, and with it the same APIs of its own.
+    pub(crate) same_apis: bool,
     // In the order in which they are to go.
     _connector: Connector,
     _native: Cluster,
@@ -61,6 +63,7 @@ impl World {
             native_clients: clients(&native).await?,
             app_clients: clients(&app).await?,
             minor: native.minor_version().await?,
+            same_apis: native.minor_version().await? == app.minor_version().await?,
             _connector: connector,
             _native: native,
             _app: app,
