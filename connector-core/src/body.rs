@@ -32,7 +32,7 @@ pub use self::error::BodyError;
 pub use self::json_patch::json_patch;
 pub use self::live::{ConnectionSecret, Live, LiveError};
 pub use self::merge::merge_patch;
-pub use self::object::{check_update, create, generated_name, is_made_up, update};
+pub use self::object::{check_update, create, generated_name, is_made_up, named_uid, update};
 #[cfg(test)]
 pub(crate) use self::yaml::to_json as yaml_to_json;
 use crate::origin::{Form, Hashed};

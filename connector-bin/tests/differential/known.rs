@@ -66,7 +66,12 @@ const WORDS_OF: u16 = 36;
 const OTHER_WORDS: Known = Known {
     title: "The words of other versions",
     places: &[
-        "update of what is not there 2",
+        "create with owners 4",
+        "update of owners and finalizers 11",
+        "update of owners and finalizers 12",
+        "update of owners and finalizers 13",
+        "patch the whole object 10",
+        "patch the whole object 11",
         "patch with a broken body *",
         "apply with a broken body *",
         "delete with bad options *",

@@ -108,6 +108,13 @@ pub fn check_update(target: &Target<'_>, body: &[u8], body_type: BodyType) -> Re
     check_name(target, &string(&metadata, "name")?)
 }
 
+/// The UID that the body of a PUT names, where it names one.
+pub fn named_uid(body: &[u8], body_type: BodyType) -> Option<String> {
+    let text = text(body, body_type).ok()?;
+    let metadata = metadata_of(&Members::parse(&text).ok()?).ok()?;
+    string(&metadata, "uid").ok().filter(|uid| !uid.is_empty())
+}
+
 /// Translates the metadata that replaces that of `live`; gives the local name. `rename` renames the connection secret.
 pub(super) fn replace_metadata(
     target: &Target<'_>,

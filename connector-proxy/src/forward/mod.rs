@@ -8,6 +8,7 @@
 //! ([`crate::failure`]).
 
 mod answer;
+mod create;
 mod documents;
 mod outage;
 mod read;

@@ -1,16 +1,15 @@
-//! Create, update, patch and delete.
+//! Update, patch and delete.
 //!
 //! A write by name first reads the object: its labels say whether it is the one that is meant, and the write is tied to its
 //! UID (wire rule 8.7).
 
 use connector_core::address::{BodyType, PatchType, Query, Remote, Verb};
 use connector_core::answer::Shape;
-use connector_core::body::{self, BodyError, Live, Target, Translated};
+use connector_core::body::{self, Live, Target, Translated};
 use connector_core::status::Status;
 use http::{Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use rustls::crypto::SecureRandom;
 
 use super::answer::{MAX_OBJECT, MAX_STATUS, Sent, Stored};
 use super::read::ShapeOf;
@@ -21,16 +20,9 @@ use crate::failure::Failure;
 
 /// The most bytes of a request's body. The front does not limit what it passes on (wire rule 1.26).
 const MAX_BODY: usize = 3 << 20;
-/// How often a generated name is tried (wire rule 8.5).
-const GENERATE_TRIES: usize = 8;
 /// How often a write is tried when its object changes in between. kube-apiserver does the same beside its storage for as long
 /// as the client waits; a control plane is further away, and the client should hear of a conflict before it gives up.
 const CHANGED_TRIES: usize = 10;
-/// What kube-apiserver makes generated names of: no vowels and nothing that looks like another character
-/// (`apimachinery/pkg/util/rand`).
-const SUFFIX_ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
-const SUFFIX_LENGTH: usize = 5;
-
 /// A write by name: what it is translated to depends on the object as it is stored now.
 enum Write {
     Update(BodyType),
@@ -47,68 +39,6 @@ impl Write {
 }
 
 impl Corridor {
-    pub(super) async fn create(&self, passage: &Passage<'_>, body: Incoming) -> Result<Response<AnswerBody>, Failure> {
-        let negotiated = passage.negotiated()?;
-        if passage.request.subresource.is_some() {
-            // Nothing is created at one; the control plane says so in its own words, whatever the body is.
-            let remote = self.remote(passage)?;
-            let answer = self.send(passage, &remote, &negotiated.upstream_accept(), None).await?;
-            return self.single(passage, &remote, answer, negotiated.shape(&remote, false)).await;
-        }
-        let body_type = passage.body_type()?;
-        let raw = read(body).await?;
-        let target = self.target(passage);
-        let mut tries = 0;
-        loop {
-            let suffix = suffix()?;
-            let translated = body::create(&target, &raw, body_type, &suffix);
-            // The reference server admits what it can read before it looks at its content.
-            let name = match &translated {
-                Ok(translated) => Some(&translated.name),
-                Err(BodyError::Reserved { name, .. }) => Some(name),
-                Err(_) => None,
-            };
-            if let Some(name) = name {
-                // A name that is yet to be generated is told by what it begins with.
-                let named = passage.named(name.strip_suffix(&*suffix).unwrap_or(name));
-                self.namespaces.admit(target.namespace, Some(named)).await.map_err(Failure::client)?;
-            }
-            let translated = match translated {
-                Ok(translated) => translated,
-                Err(error) => return Err(self.refused(passage, &raw, &error).await),
-            };
-            let remote = self.remote(passage)?;
-            if translated.findings.forbid() {
-                return Err(self.invalid(passage, translated).await);
-            }
-            let warnings = translated.findings.warnings.clone();
-            let name = translated.name.clone();
-            // Nobody else knows the suffix.
-            let generated = name.ends_with(&suffix);
-            let answer = self.send(passage, &remote, &negotiated.upstream_accept(), Some(translated.into())).await?;
-            tries += 1;
-            let generated = generated && answer.status() == StatusCode::CONFLICT;
-            if generated && tries < GENERATE_TRIES {
-                continue;
-            }
-            // The object's name is known now; its answer is about that one.
-            let mut request = passage.request.clone();
-            request.name = Some(name);
-            let created = Passage { request: &request, ..*passage };
-            let mut named = remote.clone();
-            named.name = request
-                .name
-                .as_deref()
-                .map(|name| self.scheme.remote_name(passage.offered.form, target.namespace, name));
-            if generated {
-                return Err(created.could_not_generate());
-            }
-            self.note_created(&created, &named, answer.status());
-            let answer = self.single(&created, &named, answer, negotiated.shape(&remote, false)).await;
-            return warned(answer, &warnings);
-        }
-    }
-
     pub(super) async fn update(&self, passage: &Passage<'_>, body: Incoming) -> Result<Response<AnswerBody>, Failure> {
         let write = Write::Update(passage.body_type()?);
         self.write(passage, &write, body).await
@@ -271,11 +201,15 @@ impl Corridor {
         accept: &str,
     ) -> Result<(Response<kube::client::Body>, Vec<String>), Failure> {
         let target = self.target(passage);
-        let translated = match write {
-            Write::Update(body_type) => body::check_update(&target, raw, *body_type)
-                .and_then(|()| body::update(&target, &Live::absent(), raw, *body_type)),
+        let absent = Live::absent();
+        let (translated, named) = match write {
+            Write::Update(body_type) => (
+                body::check_update(&target, raw, *body_type)
+                    .and_then(|()| body::update(&target, &absent, raw, *body_type)),
+                body::named_uid(raw, *body_type).filter(|uid| !uid.contains(['"', '\\'])),
+            ),
             // It is not looked at where there is nothing to patch.
-            _ => body::merge_patch(&target, &Live::absent(), b"{}"),
+            _ => (body::merge_patch(&target, &absent, b"{}"), None),
         };
         let translated = match translated {
             Ok(translated) => translated,
@@ -284,10 +218,17 @@ impl Corridor {
         let warnings = translated.findings.warnings.clone();
         let answer = self.send(passage, remote, accept, Some(translated.into())).await?;
         let (parts, raw) = self.collect(answer, MAX_STATUS).await?;
-        let told = serde_json::from_slice::<Status>(&raw).ok().and_then(|status| status.details);
-        let of_options = told.is_some_and(|details| details.kind.ends_with("Options"));
+        let told = serde_json::from_slice::<Status>(&raw).ok();
+        let details = told.as_ref().and_then(|told| told.details.as_ref());
+        let of_options = details.is_some_and(|details| details.kind.ends_with("Options"));
+        let of_none = told.is_some_and(|told| told.message.ends_with("UID in object meta: "));
         match parts.status {
             StatusCode::UNPROCESSABLE_ENTITY if of_options => {}
+            // Of an object that is to have a UID, older versions say that it has another, although there is none.
+            StatusCode::CONFLICT if of_none && named.is_some() => {
+                let told = String::from_utf8_lossy(&raw).replace(&absent.uid, &named.unwrap_or_default());
+                return Ok((Response::from_parts(parts, kube::client::Body::from(told.into_bytes())), warnings));
+            }
             // The object that is there is another's, and was not written.
             StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => {
                 return Err(passage.not_found().with_warnings(&parts.headers).warning(&warnings));
@@ -297,7 +238,7 @@ impl Corridor {
         Ok((Response::from_parts(parts, kube::client::Body::from(raw.to_vec())), warnings))
     }
 
-    fn note_created(&self, passage: &Passage<'_>, remote: &Remote, status: StatusCode) {
+    pub(super) fn note_created(&self, passage: &Passage<'_>, remote: &Remote, status: StatusCode) {
         let request = passage.request;
         let stored = status.is_success() && !request.query.is_dry_run();
         if let (true, Some(name), Some(namespace)) = (stored, &remote.name, &request.namespace) {
@@ -378,20 +319,11 @@ impl<'a> Passage<'a> {
         if raw.is_empty() { Ok(BodyType::Json) } else { self.body_type() }
     }
 
-    fn named<'n>(&self, name: &'n str) -> Named<'n>
+    pub(super) fn named<'n>(&self, name: &'n str) -> Named<'n>
     where
         'a: 'n,
     {
         Named { group: &self.request.group, resource: &self.request.resource, name }
-    }
-
-    /// Wire rule 8.5.
-    fn could_not_generate(&self) -> Failure {
-        let name = self.request.name.as_deref().unwrap_or_default();
-        let mut status = Status::already_exists(&self.request.group, &self.request.resource, name);
-        status.message.push_str(", the server was not able to generate a unique name for the object");
-        status.details.get_or_insert_default().retry_after_seconds = 1;
-        Failure::client(status)
     }
 }
 
@@ -401,42 +333,10 @@ impl From<Translated> for Sent {
     }
 }
 
-async fn read(body: Incoming) -> Result<Vec<u8>, Failure> {
+pub(super) async fn read(body: Incoming) -> Result<Vec<u8>, Failure> {
     match Limited::new(body, MAX_BODY).collect().await {
         Ok(body) => Ok(body.to_bytes().into()),
         Err(error) if error.is::<LengthLimitError>() => Err(Failure::client(Status::too_large(MAX_BODY))),
         Err(_) => Err(Failure::client(Status::bad_request("the request's body broke off"))),
-    }
-}
-
-/// A random suffix for a generated name.
-fn suffix() -> Result<String, Failure> {
-    let random: &dyn SecureRandom = rustls::crypto::aws_lc_rs::default_provider().secure_random;
-    let mut suffix = String::with_capacity(SUFFIX_LENGTH);
-    let mut bytes = [0; 16];
-    while suffix.len() < SUFFIX_LENGTH {
-        random.fill(&mut bytes).map_err(|_| Failure::connector(Status::internal("no randomness to be had")))?;
-        // Only bytes that spread evenly over the alphabet.
-        let even =
-            bytes.iter().filter(|byte| usize::from(**byte) < 256 / SUFFIX_ALPHABET.len() * SUFFIX_ALPHABET.len());
-        suffix.extend(
-            even.map(|byte| char::from(SUFFIX_ALPHABET[usize::from(*byte) % SUFFIX_ALPHABET.len()]))
-                .take(SUFFIX_LENGTH - suffix.len()),
-        );
-    }
-    Ok(suffix)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn suffixes_are_of_the_alphabet_and_differ() {
-        let suffixes: std::collections::BTreeSet<String> = (0..100).map(|_| suffix().unwrap()).collect();
-        assert!(suffixes.len() > 90, "27^5 suffixes, so a hundred hardly ever meet");
-        assert!(
-            suffixes.iter().all(|suffix| suffix.len() == 5 && suffix.bytes().all(|b| SUFFIX_ALPHABET.contains(&b)))
-        );
     }
 }

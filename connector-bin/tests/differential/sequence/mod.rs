@@ -49,7 +49,7 @@ pub(crate) async fn run(world: &World, filter: &str) -> Result<Vec<Difference>> 
 
 /// The first difference that the sequence of a seed shows, with the steps that it needs.
 async fn one(world: &World, seed: u64) -> Result<Option<Difference>> {
-    let writer = Writer::new(seed);
+    let writer = Writer::new(seed, world.minor);
     let subject = writer.subject;
     let mut steps = writer.steps();
     let Some((at, mut found)) = play::play(world, &format!("s{seed}"), subject, &steps).await? else {
@@ -103,18 +103,25 @@ struct Writer {
     namespace: &'static str,
     /// Owner references are set by updates and patches, of one manager; else by applies, of one manager ("Who owns a map").
     owned_by_updates: bool,
+    /// Subresources are written, too. Before 1.36 or so it is noted who writes the metadata there, although that is not kept.
+    writes_status: bool,
 }
 
 impl Writer {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, minor: u16) -> Self {
         let mut random = Random(seed);
         let subject = random.of(kinds::ALL);
         let owned_by_updates = random.one_in(2);
-        Self { random, subject, namespace: "$ns", owned_by_updates }
+        Self { random, subject, namespace: "$ns", owned_by_updates, writes_status: minor >= 36 }
     }
 
     fn steps(mut self) -> Vec<Step> {
         (0..STEPS).map(|_| self.step()).collect()
+    }
+
+    /// `/status` in one of so many writes.
+    fn status(&mut self, one_in: usize) -> &'static str {
+        if self.random.one_in(one_in) && self.writes_status { "/status" } else { "" }
     }
 
     fn step(&mut self) -> Step {

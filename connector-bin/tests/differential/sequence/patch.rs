@@ -11,7 +11,7 @@ use crate::exchange::{APPLY_PATCH, JSON_PATCH, MERGE_PATCH, Request};
 impl Writer {
     pub(super) fn merge(&mut self) -> Request {
         let name = self.name();
-        let status = if self.random.one_in(6) { "/status" } else { "" };
+        let status = self.status(6);
         let path = self.one(name) + status + &self.options(&["dryRun=All", "force=true"]);
         let patch = self.merge_patch(name);
         let text = self.doubled(json(&patch), 12);
@@ -84,7 +84,7 @@ impl Writer {
 
     pub(super) fn operations(&mut self) -> Request {
         let name = self.name();
-        let status = if self.random.one_in(8) { "/status" } else { "" };
+        let status = self.status(8);
         let path = self.one(name) + status + &self.options(&["dryRun=All"]);
         let operations: Vec<Value> = (0..=self.random.below(3)).map(|_| self.operation(name)).collect();
         self.by_manager(Request::new("PATCH", path).body(JSON_PATCH, json(&json!(operations))))
@@ -168,7 +168,7 @@ impl Writer {
     pub(super) fn apply(&mut self) -> Request {
         let name = self.name();
         let manager = self.manager();
-        let status = if self.random.one_in(8) { "/status" } else { "" };
+        let status = self.status(8);
         let mut query = format!("?fieldManager={manager}");
         if self.random.one_in(2) {
             query += "&force=true";
