@@ -178,6 +178,15 @@ impl Cluster {
         version.minor.trim_end_matches('+').parse().with_context(|| format!("{} is no minor version", version.minor))
     }
 
+    /// Whether it answers watch-lists by default, as Kubernetes does since 1.34 (wire rule 11.12).
+    ///
+    /// # Errors
+    ///
+    /// It does not answer.
+    pub async fn answers_watch_lists(&self) -> Result<bool> {
+        Ok(self.minor_version().await? >= 34)
+    }
+
     /// The kubeconfig of an admin in the group `system:masters`.
     pub fn kubeconfig_path(&self) -> PathBuf {
         self.path.join("admin.kubeconfig")

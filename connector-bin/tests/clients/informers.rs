@@ -64,9 +64,6 @@ fn requests(lines: &[Value]) -> Vec<(String, u64)> {
     of_claims.collect()
 }
 
-/// The first Kubernetes that answers watch-lists by default (wire rule 11.12).
-const WATCH_LISTS_SINCE: u16 = 34;
-
 /// Wire rules 5.4, 11.12: all start with a watch-list, and fall back to a list only where the control plane refuses it; 6.3: metadata
 /// tell the local object.
 #[tokio::test]
@@ -77,7 +74,7 @@ async fn informers_sync_and_follow() -> Result<()> {
     let mut clients = start(&corridor).await?;
     seen(&mut clients, Mark::default(), "early").await?;
     let asked = requests(&clients.since(Mark::default())?);
-    let watch_lists = corridor.control_plane.minor_version().await? >= WATCH_LISTS_SINCE;
+    let watch_lists = corridor.control_plane.answers_watch_lists().await?;
     for client in ["dynamic", "metadata", "manager"] {
         let of_client: Vec<_> = asked.iter().filter(|(url, _)| url.starts_with(client)).collect();
         let (first, others) = of_client.split_first().with_context(|| format!("{client} asked nothing"))?;
