@@ -35,6 +35,73 @@ pub(crate) struct ApiLabels {
     pub(crate) version: String,
 }
 
+/// Labels of the connections to the control plane that are used alike.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct LaneLabels {
+    /// `watches` or `short`.
+    lane: &'static str,
+}
+
+/// Labels of connections that were tried.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct DialLabels {
+    lane: &'static str,
+    /// `made` or `failed`.
+    result: &'static str,
+}
+
+/// What is counted of the connections to the control plane.
+#[derive(Default)]
+struct PoolMetrics {
+    connections: Family<LaneLabels, Gauge>,
+    streams: Family<LaneLabels, Gauge>,
+    waiting: Family<LaneLabels, Gauge>,
+    dials: Family<DialLabels, Counter>,
+    goaways: Family<LaneLabels, Counter>,
+    lost: Family<LaneLabels, Counter>,
+    retries: Family<LaneLabels, Counter>,
+}
+
+/// The same, of one lane.
+pub(crate) struct LaneMetrics {
+    pub(crate) connections: Gauge,
+    pub(crate) streams: Gauge,
+    pub(crate) waiting: Gauge,
+    pub(crate) dials: Counter,
+    pub(crate) failed_dials: Counter,
+    pub(crate) goaways: Counter,
+    pub(crate) lost: Counter,
+    pub(crate) retries: Counter,
+}
+
+impl PoolMetrics {
+    fn registered(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let mut register = |name: &str, help: &str, metric: Family<LaneLabels, Gauge>| {
+            registry.register(format!("control_plane_{name}"), help, metric);
+        };
+        register(
+            "connections",
+            "Connections to the control plane, by what they are used for",
+            metrics.connections.clone(),
+        );
+        register(
+            "streams",
+            "Requests that are under way at the control plane, answers included",
+            metrics.streams.clone(),
+        );
+        register("waiting", "Requests that wait for a stream to the control plane", metrics.waiting.clone());
+        registry.register("control_plane_dials", "Connections that were tried, by result", metrics.dials.clone());
+        let mut register = |name: &str, help: &str, metric: Family<LaneLabels, Counter>| {
+            registry.register(format!("control_plane_{name}"), help, metric);
+        };
+        register("goaways", "Connections that the control plane takes no more requests on", metrics.goaways.clone());
+        register("lost_connections", "Connections that broke, or on which PING was not answered", metrics.lost.clone());
+        register("retries", "Requests that were sent again, which was safe", metrics.retries.clone());
+        metrics
+    }
+}
+
 /// Every metric that the connector exposes.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -45,6 +112,7 @@ pub(crate) struct Metrics {
     pub(crate) offered_apis: Gauge,
     pub(crate) api_conflicts: Family<ApiLabels, Gauge>,
     pub(crate) api_writes: Counter,
+    pool: PoolMetrics,
     ready: AtomicBool,
 }
 
@@ -78,8 +146,10 @@ impl Metrics {
         );
         let api_writes = Counter::default();
         registry.register("apiservice_writes", "APIService objects created, changed or deleted", api_writes.clone());
+        let pool = PoolMetrics::registered(&mut registry);
         Self {
             registry,
+            pool,
             requests,
             request_seconds,
             open_watches,
@@ -88,6 +158,22 @@ impl Metrics {
             api_conflicts,
             api_writes,
             ready: AtomicBool::new(false),
+        }
+    }
+
+    /// What is counted of the connections that are used as `lane` says.
+    pub(crate) fn lane(&self, lane: &'static str) -> LaneMetrics {
+        let labels = LaneLabels { lane };
+        let dials = |result| self.pool.dials.get_or_create_owned(&DialLabels { lane, result });
+        LaneMetrics {
+            connections: self.pool.connections.get_or_create_owned(&labels),
+            streams: self.pool.streams.get_or_create_owned(&labels),
+            waiting: self.pool.waiting.get_or_create_owned(&labels),
+            dials: dials("made"),
+            failed_dials: dials("failed"),
+            goaways: self.pool.goaways.get_or_create_owned(&labels),
+            lost: self.pool.lost.get_or_create_owned(&labels),
+            retries: self.pool.retries.get_or_create_owned(&labels),
         }
     }
 

@@ -9,8 +9,7 @@ use connector_core::discovery::{Aggregated, Document, SelectError, Selected, sel
 use connector_core::offer::{GroupVersion, Offered, Offers};
 use connector_core::{discovery, openapi};
 use http::{Request, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
-use kube::client::Body;
+use http_body_util::{BodyExt, Full, Limited};
 use thiserror::Error;
 use tokio::sync::watch;
 use tracing::warn;
@@ -259,7 +258,7 @@ async fn fetch(
     if let Some(etag) = etag {
         request = request.header(header::IF_NONE_MATCH, &*etag);
     }
-    let request = request.body(Body::empty()).map_err(|error| FetchError::Broken(error.into()))?;
+    let request = request.body(Full::default()).map_err(|error| FetchError::Broken(error.into()))?;
     let work = async {
         let answer = upstream.send(request).await?;
         match answer.status() {

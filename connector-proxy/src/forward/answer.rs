@@ -9,11 +9,11 @@ use connector_core::body::Live;
 use connector_core::origin::Origin;
 use connector_core::status::Status;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
-use kube::client::Body;
+use http_body_util::{BodyExt, Full, Limited};
 
 use super::{AnswerBody, Corridor, Passage, full};
 use crate::failure::Failure;
+use crate::upstream::Body;
 
 /// The most bytes of one object, with room above what etcd stores, as an object can be converted on the way.
 pub(super) const MAX_OBJECT: usize = 32 << 20;
@@ -85,9 +85,9 @@ impl Corridor {
         let body = match sent {
             Some(sent) => {
                 request = request.header(header::CONTENT_TYPE, sent.content_type);
-                Body::from(sent.body)
+                Full::from(sent.body)
             }
-            None => Body::empty(),
+            None => Full::default(),
         };
         let request = request.body(body).map_err(|error| {
             Failure::client(Status::bad_request(format!("the request cannot be passed to the control plane: {error}")))
@@ -226,7 +226,7 @@ impl Corridor {
                 (request.namespace, request.name) = (Some(origin.namespace), Some(origin.name));
             }
         }
-        let answer = Response::from_parts(parts, Body::from(local.into_bytes()));
+        let answer = Response::from_parts(parts, Body::from(Bytes::from(local)));
         self.failed(&Passage { request: &request, ..*passage }, None, answer).await
     }
 

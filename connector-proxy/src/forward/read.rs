@@ -4,11 +4,11 @@ use connector_core::address::{Kind, Negotiated, Remote};
 use connector_core::answer::{Rewriter, RowObject, Shape};
 use http::Response;
 use http_body_util::BodyExt;
-use kube::client::Body;
 
 use super::stream::{OpenWatch, RewrittenBody};
 use super::{AnswerBody, Corridor, Passage};
 use crate::failure::Failure;
+use crate::upstream::Body;
 
 impl Corridor {
     pub(super) async fn get(&self, passage: &Passage<'_>) -> Result<Response<AnswerBody>, Failure> {

@@ -48,7 +48,7 @@ impl Corridor {
         if !told.kind.ends_with("Options") {
             return None;
         }
-        Some(self.failed(passage, Some(&remote), Response::from_parts(parts, raw.to_vec().into())).await)
+        Some(self.failed(passage, Some(&remote), Response::from_parts(parts, raw.into())).await)
     }
 
     /// Refuses what is invalid in a way that the control plane cannot see. It is asked, for a try, what else is wrong.
@@ -82,7 +82,7 @@ impl Corridor {
             }
             // What is told before anything is validated.
             _ => {
-                let answer = Response::from_parts(parts, raw.to_vec().into());
+                let answer = Response::from_parts(parts, raw.into());
                 return self.failed(&passage, Some(&remote), answer).await.warning(&warnings);
             }
         }

@@ -18,7 +18,7 @@ use super::BoxError;
 /// # Cancel safety
 /// Dropping the body ends the request at the control plane.
 pub(super) struct RewrittenBody {
-    upstream: kube::client::Body,
+    upstream: crate::upstream::Body,
     rewriter: Rewriter,
     ready: VecDeque<Bytes>,
     scratch: Vec<Bytes>,
@@ -52,7 +52,7 @@ impl Drop for OpenWatch {
 }
 
 impl RewrittenBody {
-    pub(super) fn new(upstream: kube::client::Body, rewriter: Rewriter, watch: Option<OpenWatch>) -> Self {
+    pub(super) fn new(upstream: crate::upstream::Body, rewriter: Rewriter, watch: Option<OpenWatch>) -> Self {
         Self { upstream, rewriter, ready: VecDeque::new(), scratch: Vec::new(), watch, ended: false }
     }
 

@@ -3,6 +3,7 @@
 //! A write by name first reads the object: its labels say whether it is the one that is meant, and the write is tied to its
 //! UID (wire rule 8.7).
 
+use bytes::Bytes;
 use connector_core::address::{BodyType, PatchType, Query, Remote, Verb};
 use connector_core::answer::Shape;
 use connector_core::body::{self, Live, Target, Translated};
@@ -17,6 +18,7 @@ use super::refused::warned;
 use super::{AnswerBody, Corridor, Passage, attributes};
 use crate::admission::Named;
 use crate::failure::Failure;
+use crate::upstream::Body;
 
 /// The most bytes of a request's body. The front does not limit what it passes on (wire rule 1.26).
 const MAX_BODY: usize = 3 << 20;
@@ -144,7 +146,7 @@ impl Corridor {
         live: Option<&Live>,
         remote: &Remote,
         accept: &str,
-    ) -> Result<(Response<kube::client::Body>, Vec<String>), Failure> {
+    ) -> Result<(Response<Body>, Vec<String>), Failure> {
         let target = self.target(passage);
         let tied = match write {
             Write::Update(_) => true,
@@ -199,7 +201,7 @@ impl Corridor {
         raw: &[u8],
         remote: &Remote,
         accept: &str,
-    ) -> Result<(Response<kube::client::Body>, Vec<String>), Failure> {
+    ) -> Result<(Response<Body>, Vec<String>), Failure> {
         let target = self.target(passage);
         let absent = Live::absent();
         let (translated, named) = match write {
@@ -227,7 +229,7 @@ impl Corridor {
             // Of an object that is to have a UID, older versions say that it has another, although there is none.
             StatusCode::CONFLICT if of_none && named.is_some() => {
                 let told = String::from_utf8_lossy(&raw).replace(&absent.uid, &named.unwrap_or_default());
-                return Ok((Response::from_parts(parts, kube::client::Body::from(told.into_bytes())), warnings));
+                return Ok((Response::from_parts(parts, Body::from(Bytes::from(told))), warnings));
             }
             // The object that is there is another's, and was not written.
             StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => {
@@ -235,7 +237,7 @@ impl Corridor {
             }
             _ => {}
         }
-        Ok((Response::from_parts(parts, kube::client::Body::from(raw.to_vec())), warnings))
+        Ok((Response::from_parts(parts, Body::from(raw)), warnings))
     }
 
     pub(super) fn note_created(&self, passage: &Passage<'_>, remote: &Remote, status: StatusCode) {
@@ -253,7 +255,7 @@ impl Corridor {
         raw: &[u8],
         remote: &Remote,
         accept: &str,
-    ) -> Result<Response<kube::client::Body>, Failure> {
+    ) -> Result<Response<Body>, Failure> {
         let target = self.target(passage);
         let body_type = passage.options_type(raw)?;
         let options = body::delete_options_of_none(&target, raw, body_type, &passage.request.query)

@@ -1,0 +1,117 @@
+//! The control plane's kubeconfig: read, watched for changes, and made into a way to send requests.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use kube::client::ConfigExt;
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use thiserror::Error;
+use tower::Layer;
+use tower::util::BoxCloneSyncService;
+use tracing::warn;
+
+use super::BoxError;
+use super::body::Body;
+use super::dial;
+use super::pool::Pool;
+use super::tuning::Tuning;
+use crate::telemetry::Metrics;
+
+/// How long before a client certificate of an exec plugin ends another one is asked for.
+const RENEW_BEFORE: Duration = Duration::from_secs(60);
+
+/// A kubeconfig cannot be used. The configuration is at fault.
+#[derive(Debug, Error)]
+#[error("the control plane's kubeconfig {path} cannot be used")]
+pub struct UnusableKubeconfig {
+    path: String,
+    #[source]
+    source: UnusableKubeconfigCause,
+}
+
+/// What is wrong with a kubeconfig.
+#[derive(Debug, Error)]
+pub(crate) enum UnusableKubeconfigCause {
+    #[error(transparent)]
+    Read(#[from] KubeconfigError),
+    #[error(transparent)]
+    Client(#[from] kube::Error),
+}
+
+/// What a request passes on its way: the server's URL, the credential, headers, the pool.
+pub(super) type Stack = BoxCloneSyncService<Request<Full<Bytes>>, Response<Body>, BoxError>;
+
+/// The way to the control plane that one reading of a kubeconfig gives.
+pub(super) struct Route {
+    pub(super) stack: Stack,
+    pub(super) default_namespace: String,
+    /// When the client certificate that an exec plugin gave ends, in seconds since 1970. Tokens renew themselves.
+    ends: Option<i64>,
+}
+
+impl Route {
+    /// Reads the kubeconfig; does not yet connect.
+    pub(super) async fn read(path: &Path, metrics: &Metrics) -> Result<Self, UnusableKubeconfig> {
+        let unusable =
+            |source: UnusableKubeconfigCause| UnusableKubeconfig { path: path.display().to_string(), source };
+        let kubeconfig = Kubeconfig::read_from(path).map_err(|error| unusable(error.into()))?;
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            .await
+            .map_err(|error| unusable(error.into()))?;
+        if config.accept_invalid_certs {
+            warn!(
+                "insecure-skip-tls-verify is set in the control plane's kubeconfig: anybody on the way can read and change \
+                 claims and their secrets; set certificate-authority-data instead"
+            );
+        }
+        Self::new(&config, metrics).map_err(|error| unusable(error.into()))
+    }
+
+    fn new(config: &kube::Config, metrics: &Metrics) -> Result<Self, kube::Error> {
+        let pool = Pool::new(&dial::connector(config)?, &config.cluster_url, Tuning::default(), metrics);
+        let inner = config.extra_headers_layer()?.layer(pool);
+        let auth = config.auth_layer()?;
+        let ends = match (&config.auth_info.exec, &auth) {
+            // Only the library's own client tells it.
+            (Some(_), None) => {
+                kube::Client::try_from(config.clone())?.valid_until().as_ref().map(|end| end.as_second())
+            }
+            _ => None,
+        };
+        let server = config.base_uri_layer();
+        let stack = match auth {
+            Some(auth) => Stack::new(server.layer(auth.layer(inner))),
+            None => Stack::new(server.layer(inner)),
+        };
+        Ok(Self { stack, default_namespace: config.default_namespace.clone(), ends })
+    }
+
+    /// Whether the credential ends soon, and another one has to be asked for.
+    pub(super) fn is_ending(&self) -> bool {
+        let soon = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + RENEW_BEFORE;
+        self.ends.is_some_and(|ends| i64::try_from(soon.as_secs()).is_ok_and(|soon| soon >= ends))
+    }
+}
+
+/// A hash over the kubeconfig and the certificate files that it names. Token files are not part of it: they are read again with
+/// the requests.
+pub(super) fn fingerprint(path: &Path) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    std::fs::read(path).ok().hash(&mut hasher);
+    if let Ok(kubeconfig) = Kubeconfig::read_from(path) {
+        let clusters = kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref());
+        let users = kubeconfig.auth_infos.iter().filter_map(|named| named.auth_info.as_ref());
+        let files = clusters
+            .map(|cluster| &cluster.certificate_authority)
+            .chain(users.flat_map(|user| [&user.client_certificate, &user.client_key]));
+        for file in files.flatten() {
+            std::fs::read(file).ok().hash(&mut hasher);
+        }
+    }
+    hasher.finish()
+}

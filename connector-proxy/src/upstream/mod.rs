@@ -1,0 +1,178 @@
+//! The way to the control plane: a kubeconfig kept fresh, and requests sent through a pool of connections.
+//!
+//! ```text
+//! request ─▶ server's URL ─▶ credential ─▶ pool ─▶ lane ─▶ connection
+//! ```
+
+mod body;
+mod connection;
+mod dial;
+mod frames;
+mod kubeconfig;
+mod lane;
+mod pool;
+#[cfg(test)]
+mod tests;
+mod tuning;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tower::{ServiceExt, service_fn};
+use tracing::{info, warn};
+
+pub(crate) use body::Body;
+pub use kubeconfig::UnusableKubeconfig;
+
+use crate::chain::Chain;
+use crate::telemetry::Metrics;
+use kubeconfig::{Route, fingerprint};
+use lane::NoStream;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How often the kubeconfig's content is looked at. Secret volumes swap a symlink, which file events miss.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a credential that ends is renewed at most, where the plugin gives none that lasts.
+const RENEW_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The control plane did not take or not answer a request: nothing is known to have happened there.
+#[derive(Debug, Error)]
+pub(crate) enum Unreachable {
+    /// It is away, or something on the way to it.
+    #[error("the control plane cannot be reached")]
+    Away(#[source] BoxError),
+    /// It is there, and has no room.
+    #[error("the control plane has no room for more requests")]
+    Busy(#[source] BoxError),
+}
+
+/// The control plane's API.
+///
+/// Over HTTP/2 many requests share a connection, and open watches never keep a short request waiting, as they have connections of
+/// their own (wire rule 11.1); over HTTP/1.1, where the server speaks no other, each request under way has its own. Dropping an
+/// answer's body ends the request at the control plane.
+pub(crate) struct Upstream {
+    path: PathBuf,
+    route: Arc<ArcSwap<Route>>,
+    client: kube::Client,
+    /// Counts the kubeconfigs used; those who follow the control plane begin anew when it moves.
+    generation: watch::Sender<u64>,
+    reachable: AtomicBool,
+    metrics: Arc<Metrics>,
+}
+
+impl Upstream {
+    /// Reads the kubeconfig; does not yet connect.
+    pub(crate) async fn open(path: &Path, metrics: Arc<Metrics>) -> Result<Self, UnusableKubeconfig> {
+        let route = Route::read(path, &metrics).await?;
+        let namespace = route.default_namespace.clone();
+        let route = Arc::new(ArcSwap::from_pointee(route));
+        Ok(Self {
+            path: path.to_owned(),
+            client: client(route.clone(), namespace),
+            route,
+            generation: watch::Sender::new(0),
+            reachable: AtomicBool::new(true),
+            metrics,
+        })
+    }
+
+    /// A client for the connector's own few requests; they go the same way, by the kubeconfig in force.
+    pub(crate) fn client(&self) -> kube::Client {
+        self.client.clone()
+    }
+
+    /// Moves whenever another kubeconfig is in force.
+    pub(crate) fn generation(&self) -> watch::Receiver<u64> {
+        self.generation.subscribe()
+    }
+
+    /// Sends one request; the answer's body streams.
+    ///
+    /// # Cancel safety
+    /// Dropping the future, or later the answer's body, resets the request's stream (or closes its connection, over HTTP/1.1),
+    /// which the control plane sees as the client going away. Whether a write took effect is unknown then.
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Body>, Unreachable> {
+        let stack = self.route.load().stack.clone();
+        match stack.oneshot(request).await {
+            Ok(answer) => {
+                self.observe(None);
+                Ok(answer)
+            }
+            Err(error) if matches!(error.downcast_ref(), Some(NoStream::Full(_) | NoStream::Late(_))) => {
+                Err(Unreachable::Busy(error))
+            }
+            Err(error) => {
+                self.observe(Some(error.as_ref()));
+                Err(Unreachable::Away(error))
+            }
+        }
+    }
+
+    /// Takes note of how a request went; says so once when it changes.
+    pub(crate) fn observe(&self, error: Option<&(dyn std::error::Error + 'static)>) {
+        let now = error.is_none();
+        self.metrics.control_plane_reachable.set(now.into());
+        if self.reachable.swap(now, Ordering::Relaxed) != now {
+            match error {
+                Some(error) => warn!(
+                    error = %Chain(error),
+                    "the control plane cannot be reached: requests for claims answer 503 until it can"
+                ),
+                None => info!("the control plane is reachable again"),
+            }
+        }
+    }
+
+    /// Takes the kubeconfig into force whenever its content, or that of a file that it names, changes, and reads it again when
+    /// the credential that its plugin gave ends. One that cannot be used is reported, and the former stays in force. What is
+    /// under way goes on as it began. Never returns.
+    pub(crate) async fn follow_file(&self) {
+        let mut seen = fingerprint(&self.path);
+        let mut renewed = Instant::now();
+        loop {
+            tokio::time::sleep(RELOAD_INTERVAL).await;
+            let now = fingerprint(&self.path);
+            let has_changed = now != seen;
+            let is_ending = self.route.load().is_ending() && renewed.elapsed() >= RENEW_INTERVAL;
+            if !has_changed && !is_ending {
+                continue;
+            }
+            seen = now;
+            renewed = Instant::now();
+            match Route::read(&self.path, &self.metrics).await {
+                Ok(route) => {
+                    self.route.store(Arc::new(route));
+                    if has_changed {
+                        self.generation.send_modify(|generation| *generation += 1);
+                    }
+                    info!(path = %self.path.display(), "the control plane's kubeconfig was read again");
+                }
+                Err(error) => warn!(error = %Chain(&error), "the former kubeconfig stays in force"),
+            }
+        }
+    }
+}
+
+/// A client of the Kubernetes library that sends by the route in force.
+fn client(route: Arc<ArcSwap<Route>>, namespace: String) -> kube::Client {
+    let service = service_fn(move |request: Request<kube::client::Body>| {
+        let stack = route.load().stack.clone();
+        async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect_bytes().await?;
+            stack.oneshot(Request::from_parts(parts, Full::new(body))).await
+        }
+    });
+    kube::Client::new(service, namespace)
+}
