@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::lane::Slot;
+use super::slot::Slot;
 
 /// Comes as it is read, and not faster: who reads slowly slows only the own stream.
 ///

@@ -1,14 +1,10 @@
 //! A lane: connections that are used alike, the streams on them, and who waits for one.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Full;
-use hyper::client::conn::http1;
 use prometheus_client::metrics::gauge::Gauge;
 use thiserror::Error;
 use tokio::runtime::Handle;
@@ -16,8 +12,9 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
-use super::body::Body;
-use super::connection::{Connection, DialError, Dialer, Driver, Turn, for_one};
+use super::connection::{Connection, DialError, Dialer};
+use super::driver::Driver;
+use super::slot::Slot;
 use crate::chain::Chain;
 use crate::telemetry::LaneMetrics;
 
@@ -32,16 +29,6 @@ pub(crate) enum NoStream {
     Late(Duration),
 }
 
-/// A request that got a stream and no answer.
-#[derive(Debug, Error)]
-#[error("the connection to the control plane ended before the answer")]
-pub(crate) struct Unanswered {
-    #[source]
-    pub(super) error: Option<hyper::Error>,
-    /// Whether the control plane may have seen it.
-    pub(super) was_sent: bool,
-}
-
 /// What a request that waits is given.
 type Given = Result<Slot, Arc<DialError>>;
 
@@ -50,7 +37,7 @@ pub(super) struct Lane {
     dialer: Dialer,
     state: Mutex<State>,
     /// Requests that wait, without those that gave up.
-    waiting: AtomicUsize,
+    waiting: Arc<AtomicUsize>,
     pub(super) metrics: LaneMetrics,
 }
 
@@ -58,7 +45,7 @@ pub(super) struct Lane {
 struct State {
     open: Vec<Arc<Connection>>,
     /// First come, first served. Some may have given up.
-    waiters: VecDeque<oneshot::Sender<Given>>,
+    waiters: VecDeque<Waiter>,
     /// Connections that are being made.
     dialing: usize,
     /// Streams that the next connection is likely to have: as many as the last one. `None` before the first.
@@ -71,7 +58,7 @@ struct State {
 
 impl Lane {
     pub(super) fn new(dialer: Dialer, metrics: LaneMetrics) -> Arc<Self> {
-        Arc::new(Self { dialer, state: Mutex::default(), waiting: 0.into(), metrics })
+        Arc::new(Self { dialer, state: Mutex::default(), waiting: Arc::default(), metrics })
     }
 
     /// A stream on the connection with the fewest; where none has room, as soon as there is.
@@ -80,7 +67,7 @@ impl Lane {
     /// Dropping the future leaves the queue.
     pub(super) async fn slot(self: &Arc<Self>) -> Result<Slot, NoStream> {
         let tuning = &self.dialer.tuning;
-        let (given, _place) = {
+        let (given, _gives_up) = {
             let mut state = self.lock();
             if let Some(connection) = least_loaded(&state) {
                 let slot = Slot::new(self, connection);
@@ -91,13 +78,13 @@ impl Lane {
                 return Err(NoStream::Full(tuning.queue));
             }
             if state.waiters.len() >= 2 * tuning.queue {
-                state.waiters.retain(|waiter| !waiter.is_closed());
+                state.waiters.retain(|waiter| !waiter.give.is_closed());
             }
             let (give, given) = oneshot::channel();
-            state.waiters.push_back(give);
             let place = Place::new(self);
+            state.waiters.push_back(Waiter { give, place: place.clone() });
             self.dial_as_needed(&mut state);
-            (given, place)
+            (given, GivesUp(place))
         };
         match timeout(tuning.patience, given).await {
             Ok(Ok(given)) => given.map_err(NoStream::Dial),
@@ -112,11 +99,11 @@ impl Lane {
         self.dial_as_needed(&mut state);
     }
 
-    /// The same for one that was not used for long, unless it is the last and known to live.
+    /// The same for one that was not used for long, unless it is the room that is kept in advance.
     pub(super) fn retire_if_idle(&self, connection: &Arc<Connection>) {
         let mut state = self.lock();
         let is_idle = connection.in_flight.load(Ordering::Relaxed) == 0;
-        if is_idle && (state.open.len() > 1 || !connection.is_two()) {
+        if is_idle && state.free().saturating_sub(connection.room()) >= state.spare() {
             state.retire(connection);
         }
     }
@@ -145,22 +132,20 @@ impl Lane {
         while !state.waiters.is_empty() {
             let Some(connection) = least_loaded(state) else { return };
             let Some(waiter) = state.waiters.pop_front() else { return };
-            if let Err(Ok(slot)) = waiter.send(Ok(Slot::new(self, connection))) {
+            waiter.place.leave();
+            if let Err(Ok(slot)) = waiter.give.send(Ok(Slot::new(self, connection))) {
                 slot.forget();
             }
         }
     }
 
-    /// Makes connections for all who wait, and one more before the last stream is taken.
+    /// Makes connections for all who wait, and one more while there are streams left.
     fn dial_as_needed(self: &Arc<Self>, state: &mut State) {
         let tuning = &self.dialer.tuning;
-        let may_spare = !state.is_closed && state.no_spare_before.is_none_or(|before| Instant::now() >= before);
-        let spare = match state.expected {
-            Some(expected) if expected > 1 && may_spare => (expected / 10).max(1),
-            _ => 0,
-        };
+        let may_spare = state.no_spare_before.is_none_or(|before| Instant::now() >= before);
+        let spare = if may_spare { state.spare() } else { 0 };
         let wanted = self.waiting.load(Ordering::Relaxed) + spare;
-        let free: usize = state.open.iter().map(|connection| connection.room()).sum();
+        let free = state.free();
         loop {
             // Of the first one nobody knows how many streams it will have: wait for it.
             let coming = state.dialing.saturating_mul(state.expected.unwrap_or(usize::MAX));
@@ -203,15 +188,16 @@ impl Lane {
                 if state.dialing == 0 {
                     let error = Arc::new(error);
                     for waiter in state.waiters.drain(..) {
+                        waiter.place.leave();
                         // Who gave up does not have to know.
-                        let _ = waiter.send(Err(error.clone()));
+                        let _ = waiter.give.send(Err(error.clone()));
                     }
                 }
             }
         }
     }
 
-    fn release(self: &Arc<Self>, connection: &Arc<Connection>) {
+    pub(super) fn release(self: &Arc<Self>, connection: &Arc<Connection>) {
         let mut state = self.lock();
         connection.in_flight.fetch_sub(1, Ordering::Relaxed);
         if connection.is_closed() {
@@ -228,6 +214,19 @@ impl Lane {
 }
 
 impl State {
+    /// Streams that can be opened now.
+    fn free(&self) -> usize {
+        self.open.iter().map(|connection| connection.room()).sum()
+    }
+
+    /// How many of them are kept in advance: a tenth of a connection's. None where a connection has but one stream, as on HTTP/1.1.
+    fn spare(&self) -> usize {
+        match self.expected {
+            Some(expected) if expected > 1 && !self.is_closed => (expected / 10).max(2),
+            _ => 0,
+        }
+    }
+
     fn retire(&mut self, connection: &Arc<Connection>) {
         connection.retired.store(true, Ordering::Relaxed);
         self.open.retain(|open| !Arc::ptr_eq(open, connection));
@@ -245,99 +244,40 @@ fn least_loaded(state: &State) -> Option<Arc<Connection>> {
     with_room.min_by_key(|connection| connection.in_flight.load(Ordering::Relaxed)).cloned()
 }
 
-/// A place in the queue.
-struct Place<'a>(&'a Lane);
+/// Somebody who waits.
+struct Waiter {
+    give: oneshot::Sender<Given>,
+    place: Arc<Place>,
+}
 
-impl<'a> Place<'a> {
-    fn new(lane: &'a Lane) -> Self {
+/// A place in the queue, counted until a stream is given or the request gives up, whichever comes first.
+struct Place {
+    waiting: Arc<AtomicUsize>,
+    metric: Gauge,
+    is_counted: AtomicBool,
+}
+
+impl Place {
+    fn new(lane: &Lane) -> Arc<Self> {
         lane.waiting.fetch_add(1, Ordering::Relaxed);
         lane.metrics.waiting.inc();
-        Self(lane)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-        self.0.metrics.waiting.dec();
-    }
-}
-
-/// One stream of a connection, from before its request is sent until the last byte of its answer is read.
-pub(super) struct Slot {
-    lane: Arc<Lane>,
-    /// `None` once it was given back.
-    connection: Option<Arc<Connection>>,
-    /// What must be given back on HTTP/1.1 for the connection to be used again.
-    turn: Option<http1::SendRequest<Full<Bytes>>>,
-    counted: Counted,
-}
-
-/// Counted among the open streams while it lives.
-struct Counted(Gauge);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
-impl Slot {
-    /// Under the lane's lock.
-    fn new(lane: &Arc<Lane>, connection: Arc<Connection>) -> Self {
-        connection.in_flight.fetch_add(1, Ordering::Relaxed);
-        connection.used.fetch_add(1, Ordering::Relaxed);
-        lane.metrics.streams.inc();
-        let counted = Counted(lane.metrics.streams.clone());
-        Self { lane: lane.clone(), connection: Some(connection), turn: None, counted }
+        let (waiting, metric) = (lane.waiting.clone(), lane.metrics.waiting.clone());
+        Arc::new(Self { waiting, metric, is_counted: true.into() })
     }
 
-    /// Gives back what nobody took, under the lane's lock.
-    fn forget(mut self) {
-        if let Some(connection) = self.connection.take() {
-            connection.in_flight.fetch_sub(1, Ordering::Relaxed);
+    fn leave(&self) {
+        if self.is_counted.swap(false, Ordering::Relaxed) {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.metric.dec();
         }
     }
-
-    /// Sends the request of this stream.
-    ///
-    /// # Cancel safety
-    /// Dropping the future resets the stream.
-    pub(super) async fn send(mut self, request: Request<Full<Bytes>>) -> Result<Response<Body>, Unanswered> {
-        let turn = self.connection.as_ref().and_then(|connection| connection.turn());
-        let answer = match turn {
-            Some(Turn::Two(mut sender)) => sender.try_send_request(request).await,
-            Some(Turn::One(sender)) => self.turn.insert(sender).try_send_request(for_one(request)).await,
-            None => return Err(Unanswered { error: None, was_sent: false }),
-        };
-        match answer {
-            Ok(answer) => Ok(answer.map(|incoming| Body::new(incoming, self))),
-            Err(error) => {
-                let was_sent = error.message().is_none();
-                Err(Unanswered { error: Some(error.into_error()), was_sent })
-            }
-        }
-    }
-
-    /// The answer was read to its end, so the connection can be used again.
-    pub(super) fn finish(mut self) {
-        let Some(mut turn) = self.turn.take() else { return };
-        // On HTTP/1.1 the connection is a moment behind the answer's end.
-        let Ok(runtime) = Handle::try_current() else { return };
-        runtime.spawn(async move {
-            if turn.ready().await.is_ok()
-                && let Some(connection) = &self.connection
-            {
-                connection.put_back(turn);
-            }
-        });
-    }
 }
 
-impl Drop for Slot {
+/// Leaves the queue with the request.
+struct GivesUp(Arc<Place>);
+
+impl Drop for GivesUp {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            self.lane.release(&connection);
-        }
+        self.0.leave();
     }
 }

@@ -7,10 +7,12 @@
 mod body;
 mod connection;
 mod dial;
+mod driver;
 mod frames;
 mod kubeconfig;
 mod lane;
 mod pool;
+mod slot;
 #[cfg(test)]
 mod tests;
 mod tuning;

@@ -15,7 +15,8 @@ use super::BoxError;
 use super::body::Body;
 use super::connection::Dialer;
 use super::dial::Connector;
-use super::lane::{Lane, Unanswered};
+use super::lane::Lane;
+use super::slot::Unanswered;
 use super::tuning::Tuning;
 use crate::telemetry::{LaneMetrics, Metrics};
 

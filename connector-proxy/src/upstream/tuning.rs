@@ -20,7 +20,7 @@ pub(super) struct Tuning {
     pub(super) ping_interval: Duration,
     /// How long the answer to that may take. Both together are how late a control plane that hangs is noticed.
     pub(super) ping_timeout: Duration,
-    /// How long a connection is kept unused; the last one of a lane is kept for ever where PING says that it lives.
+    /// How long a connection is kept unused. The last one of a lane is kept for ever on HTTP/2, where PING says that it lives.
     pub(super) idle: Duration,
     /// How long a connection takes new streams, give or take a quarter: behind a balancer a new one may end elsewhere.
     pub(super) age: Duration,
