@@ -129,10 +129,7 @@ impl From<Unreachable> for Failure {
         match error {
             // Not logged for each request: the upstream says once that it is away, and once that it is back.
             Unreachable::Away(_) => Self::outage("the control plane cannot be reached; try again later"),
-            Unreachable::Busy(why) => {
-                let failure = Self::outage("the control plane has no room for more requests; try again later");
-                Self { cause: Some(why), ..failure }
-            }
+            Unreachable::Busy(_) => Self::outage("the control plane has no room for more requests; try again later"),
         }
     }
 }

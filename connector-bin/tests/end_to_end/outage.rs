@@ -1,9 +1,12 @@
 //! The control plane goes away and comes back; the app cluster goes on.
 
-use anyhow::{Result, ensure};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
 use testkit::connector::Connector;
 use testkit::eventually;
 
+use crate::raw::Raw;
 use crate::setup::{Corridor, EXAMPLE_API, claim, clusters, json, options};
 
 /// The APIServices stay available and discovery stays whole (wire rules 2.4, 2.6), so that namespaces go that hold no claims (wire
@@ -72,6 +75,37 @@ metadata:
     ensure!(stored["items"].as_array().map(Vec::len) == Some(1), "{stored}");
     ensure!(app.run(["get", "configmap", "dependent"]).await?.status.success());
     ensure!(corridor.connector.log()?.contains("the control plane is reachable again"));
+    Ok(())
+}
+
+/// A control plane whose connections are open and that says nothing is away, too: watches end, so that clients know, and requests
+/// are answered in time.
+#[tokio::test]
+async fn a_control_plane_that_hangs_is_away() -> Result<()> {
+    let corridor = Corridor::start().await?;
+    let app = corridor.app.kubectl();
+    app.apply(&claim("default", "db")).await?;
+    let path = "/apis/k8s.starter.org/v1alpha1/kubernetesclusters";
+    let mut watch = app.spawn(["get", "--raw", &format!("{path}?watch=true")])?;
+    watch.line_where(|line| line.contains(r#""name":"db""#)).await?;
+    corridor.control_plane.freeze_apiserver()?;
+    let frozen = Instant::now();
+    // PING is sent after 15 s of silence and waited for 10 s.
+    let ended = async {
+        while watch.line().await?.is_some() {}
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(Duration::from_secs(45), ended).await.context("the watch goes on")??;
+    ensure!(frozen.elapsed() > Duration::from_secs(5), "it did not end for this");
+    let answer = Raw::admin_of(&corridor.app).await?.ask("GET", path, &[], "").await?;
+    ensure!(answer.status == 503 && answer.header("retry-after").is_some(), "{} {}", answer.status, answer.text());
+    ensure!(corridor.connector.log()?.contains("the control plane cannot be reached"));
+    corridor.control_plane.thaw_apiserver()?;
+    eventually("the claim to be there again", || async {
+        let get = app.run(["get", "kubernetescluster", "db"]).await?;
+        Ok(if get.status.success() { Ok(()) } else { Err(get.stderr) })
+    })
+    .await?;
     Ok(())
 }
 

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
+use http::Request;
+use http_body_util::BodyExt;
+use kube::client::Body;
 use serde_json::{Value, json};
 use testkit::connector::{Connector, ConnectorOptions};
 use testkit::crossplane::Crossplane;
@@ -12,6 +16,10 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::setup::{Corridor, EXAMPLE, EXAMPLE_API, claim, clusters, options};
+
+const ALL: &str = "/apis/k8s.starter.org/v1alpha1/kubernetesclusters";
+/// How long anything may take, on a machine that does much else.
+const LONG: Duration = Duration::from_secs(60);
 
 /// Control planes in a Space live under a path. kubectl's own proxy plays the Space.
 #[tokio::test]
@@ -175,6 +183,43 @@ async fn the_audit_id_goes_up() -> Result<()> {
     };
     let local = created("app", None)?;
     ensure!(!local.is_empty() && local == created("control-plane", None)?, "{local}");
+    Ok(())
+}
+
+/// kube-apiserver allows 100 streams on a connection (wire rule 11.1): more watches than that share few connections, and keep no
+/// other request waiting.
+#[tokio::test]
+async fn hundreds_of_watches_keep_nobody_waiting() -> Result<()> {
+    const WATCHES: usize = 250;
+    let corridor = Corridor::start().await?;
+    let client = corridor.app.plain_client_for("admin", &["system:masters"]).await?;
+    let watch = async || {
+        let request = Request::get(format!("{ALL}?watch=true")).body(Body::empty())?;
+        let answer = client.send(request).await?;
+        ensure!(answer.status() == 200, "{}", answer.status());
+        anyhow::Ok(answer.into_body())
+    };
+    let begun = futures::future::try_join_all((0..WATCHES).map(|_| watch()));
+    let mut watches = tokio::time::timeout(LONG, begun).await.context("the watches did not begin")??;
+    tokio::time::timeout(LONG, corridor.app.kubectl().apply(&claim("default", "db")))
+        .await
+        .context("the write waited")??;
+    for watch in &mut watches {
+        let event =
+            tokio::time::timeout(LONG, watch.frame()).await.context("no event")?.context("the watch ended")??;
+        let event = event.into_data().map_err(|_| anyhow!("no data"))?;
+        ensure!(event.starts_with(br#"{"type":"ADDED""#), "{event:?}");
+    }
+    let (_, metrics) = corridor.connector.admin_get("/metrics").await?;
+    let metric = |name: &str| {
+        let line = metrics.lines().find(|line| line.starts_with(&format!("connector_control_plane_{name} ")));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<usize>().ok()).with_context(|| metrics.clone())
+    };
+    let streams = metric(r#"streams{lane="watches"}"#)?;
+    ensure!((WATCHES..WATCHES + 20).contains(&streams), "{streams} watches");
+    let connections = metric(r#"connections{lane="watches"}"#)?;
+    ensure!(connections <= streams.div_ceil(100) + 1, "{streams} watches on {connections} connections");
+    ensure!(metric(r#"connections{lane="short"}"#)? == 1, "{metrics}");
     Ok(())
 }
 

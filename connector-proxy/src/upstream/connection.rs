@@ -153,10 +153,12 @@ impl Connection {
 
     /// Streams that can be opened now.
     pub(super) fn room(&self) -> usize {
-        if self.is_closed() || self.retired.load(Ordering::Relaxed) {
-            return 0;
+        // Most are full where there are many: that is the cheap question.
+        let room = self.limit().saturating_sub(self.in_flight.load(Ordering::Relaxed));
+        match room > 0 && (self.retired.load(Ordering::Relaxed) || self.is_closed()) {
+            true => 0,
+            false => room,
         }
-        self.limit.load(Ordering::Relaxed).saturating_sub(self.in_flight.load(Ordering::Relaxed))
     }
 
     pub(super) fn set_limit(&self, limit: usize) {

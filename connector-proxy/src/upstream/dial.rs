@@ -16,9 +16,11 @@ use tower::util::{BoxCloneSyncService, ServiceExt};
 
 use super::BoxError;
 
-/// How long a TCP connection may be silent before the kernel asks whether the peer lives. Only HTTP/1.1 needs it: it has no
-/// PING.
+/// How long a TCP connection may be silent before the kernel asks whether the peer's lives, how often it asks then, and how many
+/// times in vain. Only HTTP/1.1 needs it: it has no PING.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEPALIVE_TRIES: u32 = 3;
 
 /// A transport, whatever it is made of.
 pub(super) trait Io: Read + Write + Send + Unpin {}
@@ -41,6 +43,8 @@ pub(super) fn connector(config: &kube::Config) -> Result<Connector, kube::Error>
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_keepalive(Some(KEEPALIVE));
+    tcp.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
+    tcp.set_keepalive_retries(Some(KEEPALIVE_TRIES));
     let Some(proxy) = &config.proxy_url else {
         return secured(config, tcp);
     };
