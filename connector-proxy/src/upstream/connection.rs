@@ -95,7 +95,7 @@ impl Dialer {
             true => self.two(dialed).await?,
             false => {
                 let (sender, connection) = http1::handshake(dialed.io).await.map_err(DialError::Handshake)?;
-                (Sender::One(Mutex::new(Some(sender))), 1, Driver::One(connection))
+                (Sender::One(Mutex::new(Some(sender))), 1, Driver::One(Box::new(connection)))
             }
         };
         self.open.inc();
@@ -134,7 +134,7 @@ impl Dialer {
             }
             let limit = connection.current_max_send_streams().min(MAX_STREAMS);
             if limit > 0 && !signals.is_going_away() {
-                return Ok((Sender::Two(sender), limit, Driver::Two(connection, signals)));
+                return Ok((Sender::Two(sender), limit, Driver::Two(Box::new(connection), signals)));
             }
         }
     }

@@ -17,10 +17,13 @@ use super::frames::{Heard, Signals};
 use super::lane::Lane;
 use super::tuning::Tuning;
 
+type Two = http2::Connection<TokioIo<Heard<TokioIo<Box<dyn Io>>>>, Sent, TokioExecutor>;
+type One = http1::Connection<Box<dyn Io>, Sent>;
+
 /// Moves the bytes of a connection, and retires it in time.
 pub(super) enum Driver {
-    Two(http2::Connection<TokioIo<Heard<TokioIo<Box<dyn Io>>>>, Sent, TokioExecutor>, Arc<Signals>),
-    One(http1::Connection<Box<dyn Io>, Sent>),
+    Two(Box<Two>, Arc<Signals>),
+    One(Box<One>),
 }
 
 impl Driver {
