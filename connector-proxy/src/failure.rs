@@ -161,3 +161,22 @@ pub(crate) fn status_response(status: &Status) -> Response<AnswerBody> {
     }
     answer
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Wire rule 11.8.
+    #[test]
+    fn no_way_to_the_control_plane_is_an_outage() {
+        for error in [Unreachable::Away("gone".into()), Unreachable::Busy("full".into())] {
+            let failure = Failure::from(error);
+            assert!(failure.is_outage());
+            let answer = failure.into_response();
+            assert_eq!(
+                (answer.status().as_u16(), &answer.headers()[header::RETRY_AFTER]),
+                (503, &"1".parse().unwrap())
+            );
+        }
+    }
+}

@@ -17,7 +17,7 @@ use super::lane::Lane;
 
 /// A request that got a stream and no answer.
 #[derive(Debug, Error)]
-#[error("the connection to the control plane ended before the answer")]
+#[error("the control plane did not answer a request")]
 pub(crate) struct Unanswered {
     #[source]
     pub(super) error: Option<hyper::Error>,
