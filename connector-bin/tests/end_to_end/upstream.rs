@@ -238,7 +238,13 @@ async fn a_dropped_client_ends_the_request_at_the_control_plane() -> Result<()> 
         });
         Ok(watches.filter_map(|line| line.rsplit(' ').next()?.parse::<u32>().ok()).sum())
     };
-    let before = open().await?;
+    // So does the collector's, once it has found the kind.
+    let told = async || -> Result<Option<String>> {
+        let (_, metrics) = corridor.connector.admin_get("/metrics").await?;
+        Ok(metrics.lines().find(|line| line.starts_with("connector_open_watches ")).map(str::to_owned))
+    };
+    let (before, told_before) = (open().await?, told().await?);
+    ensure!(told_before.is_some());
     let mut watches = Vec::new();
     for _ in 0..5 {
         watches.push(app.spawn(["get", "--raw", "/apis/k8s.starter.org/v1alpha1/kubernetesclusters?watch=true"])?);
@@ -255,8 +261,8 @@ async fn a_dropped_client_ends_the_request_at_the_control_plane() -> Result<()> 
     })
     .await?;
     eventually("the metric to say so", || async {
-        let (_, metrics) = corridor.connector.admin_get("/metrics").await?;
-        Ok(if metrics.contains("connector_open_watches 0") { Ok(()) } else { Err(metrics) })
+        let now = told().await?;
+        Ok(if now == told_before { Ok(()) } else { Err(format!("{told_before:?} before, {now:?} now")) })
     })
     .await?;
     Ok(())
