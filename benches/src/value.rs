@@ -5,7 +5,7 @@
 //! annotation of `kubectl apply` is taken to be the user's own text, as it is in the generated documents.
 
 use connector_core::answer::Asked;
-use connector_core::origin::{ANNOTATION_CONNECTION_SECRET, RESERVED_PREFIX};
+use connector_core::origin::{ANNOTATION_CONNECTION_SECRET, Origin, RESERVED_PREFIX};
 use serde_json::{Map, Value};
 
 /// Rewrites a list and writes it behind `out`.
@@ -48,7 +48,7 @@ pub fn watch(asked: &Asked, events: &[u8], out: &mut Vec<u8>) -> serde_json::Res
 fn edit(asked: &Asked, object: &mut Value) -> Option<()> {
     let metadata = object.get_mut("metadata")?.as_object_mut()?;
     let find = |map: &str, key: &str| metadata.get(map)?.get(key)?.as_str();
-    let origin = asked.scheme.origin(|key| find("labels", key), |key| find("annotations", key))?;
+    let origin: Origin = asked.scheme.origin(|key| find("labels", key), |key| find("annotations", key))?.into();
     let secret = find("annotations", ANNOTATION_CONNECTION_SECRET).map(str::to_owned);
     let wanted = |want: &Option<String>, is: &str| want.as_ref().is_none_or(|want| want == is);
     if !wanted(&asked.namespace, &origin.namespace) || !wanted(&asked.name, &origin.name) {

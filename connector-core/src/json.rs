@@ -10,6 +10,7 @@
 //! decoded, so numbers keep every digit (wire rule 7.2) and the cost is that of finding the closing bracket. They are no
 //! validators: inside a value that is passed over only strings and the balance of brackets are looked at.
 
+mod block;
 mod cursor;
 #[doc(hidden)]
 pub mod fuzz;

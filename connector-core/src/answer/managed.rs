@@ -1,5 +1,8 @@
 //! `metadata.managedFields` without a trace of ours (wire rule 8.11).
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde_json::value::RawValue;
 
 use super::metadata::Owners;
@@ -27,7 +30,13 @@ pub(super) fn rewrite<'a>(
     let mut weeder = Weeder::default();
     while let Some(entry) = fields.cursor.element(&mut walk)? {
         let mark = weeder.lead(source, entry, fields.plan);
-        if fields.manager()? {
+        // Most managers have nothing to do with us.
+        let mut behind = fields.cursor.clone();
+        let end = behind.skip()?.end;
+        if !concerns(&source[entry.start..end]) {
+            *fields.cursor = behind;
+            weeder.keep();
+        } else if fields.manager()? {
             weeder.keep();
         } else {
             weeder.remove(mark, entry, fields.cursor.at(), fields.plan);
@@ -55,6 +64,13 @@ pub(crate) fn shown(managed: &str, owners: Option<&str>) -> Vec<(Option<String>,
         Some(text.strip_prefix('[')?.strip_suffix(']')?.to_owned())
     };
     entries.into_iter().map(|entry| (local(entry.get()), entry.get().to_owned())).collect()
+}
+
+/// Whether a manager's entry can name what is ours, or owner references, however it is written.
+fn concerns(entry: &[u8]) -> bool {
+    static NEEDLES: LazyLock<[Finder<'static>; 3]> =
+        LazyLock::new(|| [RESERVED_PREFIX, OWNER_FIELDS, "\\u"].map(Finder::new));
+    NEEDLES.iter().any(|needle| needle.find(entry).is_some())
 }
 
 /// A walk over the field sets. Each step reads one value and tells whether any of it is left; what was empty before stays.

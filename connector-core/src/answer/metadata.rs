@@ -11,25 +11,25 @@ use super::{Asked, applied, managed};
 use crate::json::{Cursor, Entry, Error, Kind, Member, Plan, Text, Weeder};
 use crate::origin::{
     ANNOTATION_CONNECTION_SECRET, ANNOTATION_NAME, ANNOTATION_OWNERS, LABEL_CLUSTER, LABEL_NAME, LABEL_NAMESPACE,
-    Origin, RESERVED_PREFIX,
+    Origin, RESERVED_PREFIX, RemoteName,
 };
 
 /// An object that exists for the client.
 #[derive(Debug)]
 pub(super) struct Subject<'a> {
     /// What it is locally.
-    pub(super) origin: Origin,
+    pub(super) origin: Origin<Cow<'a, str>>,
     /// What it is called remotely.
     pub(super) remote_name: Text<'a>,
     /// The connection secret that the user named, unless there is none.
-    pub(super) secret: Option<Secret>,
+    pub(super) secret: Option<Secret<Cow<'a, str>>>,
 }
 
 /// The two names of a connection secret.
 #[derive(Clone, Debug)]
-pub(super) struct Secret {
-    pub(super) local: String,
-    pub(super) remote: String,
+pub(super) struct Secret<T> {
+    pub(super) local: T,
+    pub(super) remote: RemoteName,
 }
 
 /// Plans the edits of the `metadata` at offset `at`.
@@ -194,15 +194,15 @@ impl<'a> Members<'a> {
         let remote_name = self.remote_name?;
         let [cluster, namespace, label] = &self.labels.values;
         let labels = [(LABEL_CLUSTER, cluster), (LABEL_NAMESPACE, namespace), (LABEL_NAME, label)];
-        let find = |key: &str| labels.iter().find(|(known, _)| *known == key)?.1.as_deref();
+        let find = |key: &str| labels.iter().find(|(known, _)| *known == key)?.1.clone();
         let [full_name, _, secret] = &self.annotations.values;
-        let origin = asked.scheme.origin(find, |key| full_name.as_deref().filter(|_| key == ANNOTATION_NAME))?;
+        let origin = asked.scheme.origin(find, |key| full_name.clone().filter(|_| key == ANNOTATION_NAME))?;
         if !asked.covers(&origin) {
             return None;
         }
-        let secret = secret.as_deref().map(|local| Secret {
-            local: local.to_owned(),
-            remote: asked.scheme.remote_name(asked.form, &origin.namespace, local),
+        let secret = secret.clone().map(|local| {
+            let remote = asked.scheme.remote_name_in_place(asked.form, &origin.namespace, &local);
+            Secret { local, remote }
         });
         Some((Subject { origin, remote_name, secret }, name))
     }

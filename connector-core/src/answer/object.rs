@@ -72,7 +72,12 @@ impl Parts {
 
 /// Plans that the `spec` at offset `at` names the connection secret as the user did. Only a name that was made from the user's
 /// is changed: an object that was imported keeps the one it had.
-pub(super) fn rename_secret(secret: &Secret, source: &[u8], at: usize, plan: &mut Plan) -> Result<(), Error> {
+pub(super) fn rename_secret<T: AsRef<str>>(
+    secret: &Secret<T>,
+    source: &[u8],
+    at: usize,
+    plan: &mut Plan,
+) -> Result<(), Error> {
     let mut cursor = Cursor::new(source, at);
     if cursor.kind()? != Kind::Object {
         return Ok(());
@@ -87,8 +92,8 @@ pub(super) fn rename_secret(secret: &Secret, source: &[u8], at: usize, plan: &mu
         while let Some(member) = cursor.member(&mut reference)? {
             if member.key.is("name") && cursor.kind()? == Kind::String {
                 let (value, text) = cursor.string()?;
-                if text.is(&secret.remote) {
-                    plan.replace_string(value, &secret.local);
+                if text.is(secret.remote.as_str()) {
+                    plan.replace_string(value, secret.local.as_ref());
                 }
             } else {
                 cursor.skip()?;

@@ -6,12 +6,12 @@ use bytes::{Bytes, BytesMut};
 
 use super::event::Event as WatchEvent;
 use super::hold::{Hold, Mode};
-use super::metadata::Secret;
 use super::object::Parts;
 use super::out::Out;
 use super::table::Columns;
 use super::{AnswerError, Asked, Shape};
 use crate::json::{Event, Kind, Plan, Scanner, Sink, Weeder};
+use crate::origin::RemoteName;
 
 /// Rewrites one answer, chunk by chunk, whatever the chunks.
 ///
@@ -51,6 +51,8 @@ pub struct Rewriter {
     item: Item,
     event: WatchEvent,
     columns: Columns,
+    /// What the user calls the connection secret of the object that is being gone through.
+    secret: String,
     plan: Plan,
     scratch: BytesMut,
     failed: Option<AnswerError>,
@@ -114,8 +116,8 @@ struct Item {
     /// Where its parts stand, counted from the beginning of what is held.
     parts: Parts,
     state: ItemState,
-    /// What `spec` may still have to say.
-    secret: Option<Secret>,
+    /// What `spec` may still have to say; the local name is in [`Rewriter::secret`].
+    secret: Option<RemoteName>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -146,6 +148,7 @@ impl Rewriter {
             item: Item::default(),
             event: WatchEvent::default(),
             columns: Columns::default(),
+            secret: String::new(),
             plan: Plan::default(),
             scratch: BytesMut::new(),
             failed: None,

@@ -54,7 +54,7 @@ fn rename_cells(subject: &Subject<'_>, source: &[u8], at: usize, plan: &mut Plan
         let (cell, text) = cursor.string()?;
         if text.is(&remote_name) {
             plan.replace_string(cell, &subject.origin.name);
-        } else if let Some(secret) = subject.secret.as_ref().filter(|secret| text.is(&secret.remote)) {
+        } else if let Some(secret) = subject.secret.as_ref().filter(|secret| text.is(secret.remote.as_str())) {
             plan.replace_string(cell, &secret.local);
         }
     }

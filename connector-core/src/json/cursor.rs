@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::skip::{Skip, quote_or_escape};
+use super::skip::{Skip, end_of_string};
 use super::{Error, Kind, is_space};
 
 /// Reads one value of a slice, part by part, without allocating.
@@ -74,6 +74,7 @@ pub struct Text<'a> {
 
 impl<'a> Text<'a> {
     /// What it says; borrowed unless it has escapes. `None` when it is not Unicode.
+    #[inline]
     pub fn decode(&self) -> Option<Cow<'a, str>> {
         if self.escaped {
             serde_json::from_slice(self.quoted).ok().map(Cow::Owned)
@@ -83,11 +84,13 @@ impl<'a> Text<'a> {
     }
 
     /// Whether it says `text`, however it is written.
+    #[inline]
     pub fn is(&self, text: &str) -> bool {
         if self.escaped { self.decode().is_some_and(|said| said == text) } else { self.plain() == text.as_bytes() }
     }
 
     /// Whether what it says begins with `prefix`, however it is written.
+    #[inline]
     pub fn starts_with(&self, prefix: &str) -> bool {
         if self.escaped {
             self.decode().is_some_and(|said| said.starts_with(prefix))
@@ -96,6 +99,7 @@ impl<'a> Text<'a> {
         }
     }
 
+    #[inline]
     fn plain(&self) -> &'a [u8] {
         &self.quoted[1..self.quoted.len() - 1]
     }
@@ -116,6 +120,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Error::Syntax`] when none begins here.
+    #[inline]
     pub fn kind(&mut self) -> Result<Kind, Error> {
         Kind::of(self.peek()?).ok_or(self.wrong())
     }
@@ -124,6 +129,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Error::Syntax`] when something else comes.
+    #[inline]
     pub fn object(&mut self) -> Result<Walk, Error> {
         self.enter(b'{')
     }
@@ -132,6 +138,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Error::Syntax`] when something else comes.
+    #[inline]
     pub fn array(&mut self) -> Result<Walk, Error> {
         self.enter(b'[')
     }
@@ -140,6 +147,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Error::Syntax`] when something else comes.
+    #[inline]
     pub fn member(&mut self, walk: &mut Walk) -> Result<Option<Member<'a>>, Error> {
         let Some(entry) = self.separate(walk, b'}')? else { return Ok(None) };
         let (_, key) = self.string()?;
@@ -154,6 +162,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Error::Syntax`] when something else comes.
+    #[inline]
     pub fn element(&mut self, walk: &mut Walk) -> Result<Option<Entry>, Error> {
         self.separate(walk, b']')
     }
@@ -162,6 +171,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Error::Syntax`] when none comes or it has no end; [`Error::TooDeep`].
+    #[inline]
     pub fn skip(&mut self) -> Result<Range<usize>, Error> {
         let kind = self.kind()?;
         let start = self.at;
@@ -178,25 +188,19 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Error::Syntax`] when something else comes or it has no end.
+    #[inline]
     pub fn string(&mut self) -> Result<(Range<usize>, Text<'a>), Error> {
         if self.peek()? != b'"' {
             return Err(self.wrong());
         }
         let start = self.at;
-        let mut at = start + 1;
-        let mut escaped = false;
-        let end = loop {
-            match quote_or_escape(self.bytes.get(at..).ok_or(self.wrong())?, 0).map(|found| at + found) {
-                Some(stop) if self.bytes[stop] == b'"' => break stop + 1,
-                Some(stop) => at = stop + 2,
-                None => return Err(Error::Syntax { at: self.bytes.len() }),
-            }
-            escaped = true;
-        };
+        let end = end_of_string(self.bytes, start + 1);
+        let (end, escaped) = end.ok_or(Error::Syntax { at: self.bytes.len() })?;
         self.at = end;
         Ok((start..end, Text { quoted: &self.bytes[start..end], escaped }))
     }
 
+    #[inline]
     fn enter(&mut self, bracket: u8) -> Result<Walk, Error> {
         if self.peek()? != bracket {
             return Err(self.wrong());
@@ -205,6 +209,7 @@ impl<'a> Cursor<'a> {
         Ok(Walk { open: self.at, first: true })
     }
 
+    #[inline]
     fn separate(&mut self, walk: &mut Walk, close: u8) -> Result<Option<Entry>, Error> {
         let lead = self.at;
         match (self.peek()?, walk.first) {
@@ -224,6 +229,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next byte that is not whitespace; it stays the next one.
+    #[inline]
     fn peek(&mut self) -> Result<u8, Error> {
         while let Some(&byte) = self.bytes.get(self.at) {
             if !is_space(byte) {

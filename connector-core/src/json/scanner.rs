@@ -1,7 +1,9 @@
 //! The push scanner: chunks in, events and offsets out.
 
-use super::skip::{Skip, quote_or_escape};
-use super::{Error, Kind, is_space};
+use memchr::memchr2;
+
+use super::skip::Skip;
+use super::{Error, Kind, block, is_space};
 
 /// What the [`Scanner`] has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,7 +219,8 @@ impl Key {
         while let Some(&byte) = chunk.get(*at) {
             match self.escape {
                 Escape::None => {
-                    let stop = quote_or_escape(chunk, *at);
+                    let near = block::quote_or_escape(&chunk[*at..]).or_else(|| memchr2(b'"', b'\\', &chunk[*at..]));
+                    let stop = near.map(|found| *at + found);
                     self.push(&chunk[*at..stop.unwrap_or(chunk.len())]);
                     let Some(stop) = stop else { break };
                     *at = stop + 1;

@@ -2,6 +2,7 @@
 
 use super::{ItemState, Place, Rewriter, WatchEvent};
 use crate::answer::hold::Mode;
+use crate::answer::metadata::Secret;
 use crate::answer::object::rename_secret;
 use crate::answer::out::Out;
 use crate::answer::{AnswerError, Shape, table};
@@ -10,7 +11,7 @@ use crate::json::{Entry, Scanner, Sink};
 impl Rewriter {
     /// The `metadata` of an object ends before `at`: from here on the object is shown, or it is not.
     pub(super) fn decide(&mut self, at: usize, out: &mut Out<'_>) -> Result<(), AnswerError> {
-        let Self { asked, shape, hold, list, item, plan, .. } = self;
+        let Self { asked, shape, hold, list, item, secret, plan, .. } = self;
         let (base, source) = hold.take(out.chunk, at)?;
         let entry = Entry { lead: 0, start: list.element };
         let mark = list.weeder.lead(source, entry, plan);
@@ -19,7 +20,11 @@ impl Rewriter {
             Some(subject) => {
                 list.weeder.keep();
                 item.state = ItemState::Shown;
-                item.secret = subject.secret.filter(|_| item.parts.spec.is_none());
+                if let (Some(known), None) = (subject.secret, item.parts.spec) {
+                    secret.clear();
+                    secret.push_str(&known.local);
+                    item.secret = Some(known.remote);
+                }
                 plan.apply(source, out);
                 hold.release(at, Mode::Pass);
             }
@@ -36,7 +41,8 @@ impl Rewriter {
 
     /// The `spec` of an object that is shown ends before `at`; it is held where it may name a connection secret.
     pub(super) fn rename_secret(&mut self, at: usize, out: &mut Out<'_>) -> Result<(), AnswerError> {
-        let Some(secret) = self.item.secret.take() else { return Ok(()) };
+        let Some(remote) = self.item.secret.take() else { return Ok(()) };
+        let secret = Secret { local: &self.secret, remote };
         let (base, source) = self.hold.take(out.chunk, at)?;
         rename_secret(&secret, source, 0, &mut self.plan).map_err(|error| AnswerError::of(error, base))?;
         self.plan.apply(source, out);

@@ -1,0 +1,166 @@
+//! Sixty-four bytes at a time: the one place where the instruction set of the processor matters.
+//!
+//! A container is passed over block by block: masks tell where a block has quotes, backslashes and brackets, the parity of the
+//! quotes tells what lies in strings, and counting the brackets outside of strings tells whether the container can end in the
+//! block at all. Which instructions make the masks is found out once, at run time; every path gives the same result, and
+//! the portable one is the oracle of the others.
+
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use std::borrow::Cow;
+
+use super::Error;
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) use portable::quote_or_escape;
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::quote_or_escape;
+
+/// The bytes of one block.
+const SIZE: usize = 64;
+
+/// What a block has where: bit 0 tells of its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Masks {
+    quote: u64,
+    backslash: u64,
+    /// `{` and `[`
+    open: u64,
+    /// `}` and `]`
+    close: u64,
+}
+
+/// An instruction set by which blocks are read.
+///
+/// All functions are inlined into a loop that is compiled for the instruction set.
+trait Isa: Copy {
+    fn masks(self, block: &[u8; SIZE]) -> Masks;
+
+    /// Each bit of the answer is the parity of the bits up to it.
+    fn prefix_xor(self, bits: u64) -> u64;
+}
+
+/// Goes on inside a string at `at`; the offset behind its closing quote, or `None` when the bytes are used up before.
+///
+/// `escape`: behind a backslash. Worth it for a string that is long or has escapes; [`quote_or_escape`] is the first to ask.
+pub(super) fn string(bytes: &[u8], at: usize, escape: &mut bool) -> Option<usize> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(found) = x86::string(bytes, at, escape) {
+        return found;
+    }
+    string_with(portable::Portable, bytes, at, escape)
+}
+
+#[inline(always)]
+fn string_with(isa: impl Isa, bytes: &[u8], mut at: usize, escape: &mut bool) -> Option<usize> {
+    let mut carry = u64::from(*escape);
+    while at < bytes.len() {
+        let used = (bytes.len() - at).min(SIZE);
+        let Masks { quote: mut quotes, backslash, .. } = isa.masks(&block(bytes, at, used));
+        if backslash | carry != 0 {
+            let (escaped, next) = follow(backslash, carry, used);
+            quotes &= !escaped;
+            carry = next;
+        }
+        if quotes != 0 {
+            *escape = false;
+            return Some(at + quotes.trailing_zeros() as usize + 1);
+        }
+        at += used;
+    }
+    *escape = carry != 0;
+    None
+}
+
+/// Where a container that is being passed over stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Inside {
+    /// Containers that are open; at least one.
+    pub(super) depth: u32,
+    /// Within a string.
+    pub(super) string: bool,
+    /// Behind a backslash, within a string.
+    pub(super) escape: bool,
+}
+
+impl Inside {
+    /// Goes on at `at`; the offset behind the container's last byte, or `None` when the bytes are used up before. No more than
+    /// `limit` containers may be open.
+    pub(super) fn run(&mut self, bytes: &[u8], at: usize, limit: u32) -> Result<Option<usize>, Error> {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(found) = x86::run(self, bytes, at, limit) {
+            return found;
+        }
+        self.run_with(portable::Portable, bytes, at, limit)
+    }
+
+    #[inline(always)]
+    fn run_with(&mut self, isa: impl Isa, bytes: &[u8], mut at: usize, limit: u32) -> Result<Option<usize>, Error> {
+        let mut depth = self.depth;
+        // Bit 0 alone; all bits or none.
+        let (mut escape, mut string) = (u64::from(self.escape), u64::from(self.string).wrapping_neg());
+        while at < bytes.len() {
+            let used = (bytes.len() - at).min(SIZE);
+            let masks = isa.masks(&block(bytes, at, used));
+            let mut escaped = 0;
+            if masks.backslash | escape != 0 {
+                (escaped, escape) = follow(masks.backslash, escape, used);
+            }
+            let within = isa.prefix_xor(masks.quote & !escaped) ^ string;
+            string = (within >> 63).wrapping_neg();
+            let (open, close) = (masks.open & !within, masks.close & !within);
+            let (opened, closed) = (open.count_ones(), close.count_ones());
+            if closed < depth && depth + opened <= limit {
+                depth += opened;
+                depth -= closed;
+            } else {
+                let mut brackets = open | close;
+                while brackets != 0 {
+                    let bit = brackets & brackets.wrapping_neg();
+                    brackets ^= bit;
+                    if close & bit == 0 {
+                        depth += 1;
+                        if depth > limit {
+                            return Err(Error::TooDeep);
+                        }
+                        continue;
+                    }
+                    depth -= 1;
+                    if depth == 0 {
+                        return Ok(Some(at + bit.trailing_zeros() as usize + 1));
+                    }
+                }
+            }
+            at += used;
+        }
+        *self = Self { depth, string: string != 0, escape: escape != 0 };
+        Ok(None)
+    }
+}
+
+/// The `used` bytes from `at` on, and behind them what means nothing.
+#[inline(always)]
+fn block(bytes: &[u8], at: usize, used: usize) -> Cow<'_, [u8; SIZE]> {
+    if let Some(block) = bytes[at..].first_chunk() {
+        return Cow::Borrowed(block);
+    }
+    let mut block = [b' '; SIZE];
+    block[..used].copy_from_slice(&bytes[at..]);
+    Cow::Owned(block)
+}
+
+/// Which bytes of a block stand behind an effective backslash, and whether the first byte behind its `used` bytes does.
+///
+/// A backslash is effective unless it stands behind one, so in a run of them every other one is. Adding the run's first bit to
+/// the run carries it to the byte behind; the parity of where it began and where it ended tells the rest (Langdale and Lemire,
+/// Parsing Gigabytes of JSON per Second, 2019, section 3.1.1).
+fn follow(backslash: u64, escape: u64, used: usize) -> (u64, u64) {
+    const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
+    let candidates = backslash & !escape;
+    let runs = ((candidates << 1) | ODD).wrapping_sub(candidates) ^ ODD;
+    let escaped = runs ^ (backslash | escape);
+    let effective = runs & backslash;
+    (escaped, effective >> (used - 1) & 1)
+}

@@ -1,0 +1,144 @@
+//! Masks by the vector instructions of x86-64.
+//!
+//! All unsafe code of the crate is here, and of two kinds. One calls what is compiled for an instruction set: only where the
+//! processor said that it has it, which the types [`Avx2`] and [`Avx512`] stand for, since only [`run`] makes them. The other loads
+//! vectors: from a reference to an array that has all their bytes, by instructions that ask for no alignment.
+#![expect(unsafe_code, reason = "vector instructions")]
+
+use std::arch::is_x86_feature_detected as has;
+use std::arch::x86_64::*;
+
+use super::{Error, Inside, Isa, Masks, SIZE};
+
+/// [`Inside::run`] by the best instructions that the processor has; `None` where it has none of these.
+#[inline]
+pub(super) fn run(inside: &mut Inside, bytes: &[u8], at: usize, limit: u32) -> Option<Result<Option<usize>, Error>> {
+    // Two loads of memory each: the processor is asked once.
+    if has!("avx512bw") && has!("avx2") && has!("pclmulqdq") && has!("popcnt") && has!("bmi1") {
+        // SAFETY: the processor has them.
+        return Some(unsafe { run_avx512(inside, bytes, at, limit) });
+    }
+    if has!("avx2") && has!("pclmulqdq") && has!("popcnt") && has!("bmi1") {
+        // SAFETY: the processor has them.
+        return Some(unsafe { run_avx2(inside, bytes, at, limit) });
+    }
+    None
+}
+
+#[target_feature(enable = "avx512bw,avx2,pclmulqdq,popcnt,bmi1")]
+fn run_avx512(inside: &mut Inside, bytes: &[u8], at: usize, limit: u32) -> Result<Option<usize>, Error> {
+    inside.run_with(Avx512, bytes, at, limit)
+}
+
+#[target_feature(enable = "avx2,pclmulqdq,popcnt,bmi1")]
+fn run_avx2(inside: &mut Inside, bytes: &[u8], at: usize, limit: u32) -> Result<Option<usize>, Error> {
+    inside.run_with(Avx2, bytes, at, limit)
+}
+
+/// [`super::string`] in the same way.
+#[inline]
+pub(super) fn string(bytes: &[u8], at: usize, escape: &mut bool) -> Option<Option<usize>> {
+    if has!("avx512bw") && has!("avx2") && has!("pclmulqdq") && has!("popcnt") && has!("bmi1") {
+        // SAFETY: the processor has them.
+        return Some(unsafe { string_avx512(bytes, at, escape) });
+    }
+    if has!("avx2") && has!("pclmulqdq") && has!("popcnt") && has!("bmi1") {
+        // SAFETY: the processor has them.
+        return Some(unsafe { string_avx2(bytes, at, escape) });
+    }
+    None
+}
+
+#[target_feature(enable = "avx512bw,avx2,pclmulqdq,popcnt,bmi1")]
+fn string_avx512(bytes: &[u8], at: usize, escape: &mut bool) -> Option<usize> {
+    super::string_with(Avx512, bytes, at, escape)
+}
+
+#[target_feature(enable = "avx2,pclmulqdq,popcnt,bmi1")]
+fn string_avx2(bytes: &[u8], at: usize, escape: &mut bool) -> Option<usize> {
+    super::string_with(Avx2, bytes, at, escape)
+}
+
+/// The offset of the first `"` or `\\` among the first 32 bytes of `bytes`; `None` too where there are fewer bytes.
+#[inline(always)]
+pub(in super::super) fn quote_or_escape(bytes: &[u8]) -> Option<usize> {
+    let (blocks, _) = bytes.as_chunks::<16>();
+    for (at, block) in blocks.iter().take(2).enumerate() {
+        // SAFETY: every processor of this architecture has SSE2; the block has 16 bytes.
+        let hits = unsafe {
+            let block = _mm_loadu_si128(block.as_ptr().cast());
+            let quote = _mm_cmpeq_epi8(block, _mm_set1_epi8(b'"' as i8));
+            let backslash = _mm_cmpeq_epi8(block, _mm_set1_epi8(b'\\' as i8));
+            _mm_movemask_epi8(_mm_or_si128(quote, backslash))
+        };
+        if hits != 0 {
+            return Some(16 * at + hits.trailing_zeros() as usize);
+        }
+    }
+    None
+}
+
+/// The processor has AVX-512 with bytes and words, and all of [`Avx2`].
+#[derive(Clone, Copy)]
+struct Avx512;
+
+impl Isa for Avx512 {
+    #[inline(always)]
+    fn masks(self, block: &[u8; SIZE]) -> Masks {
+        // SAFETY: whoever has the type has the instructions; the block has 64 bytes.
+        unsafe {
+            let bytes = _mm512_loadu_si512(block.as_ptr().cast());
+            let equal = |bytes, byte: u8| _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte as i8));
+            // `[` and `{`, `]` and `}` differ in one bit only.
+            let folded = _mm512_or_si512(bytes, _mm512_set1_epi8(0x20));
+            Masks {
+                quote: equal(bytes, b'"'),
+                backslash: equal(bytes, b'\\'),
+                open: equal(folded, b'{'),
+                close: equal(folded, b'}'),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn prefix_xor(self, bits: u64) -> u64 {
+        Avx2.prefix_xor(bits)
+    }
+}
+
+/// The processor has AVX2 and carry-less multiplication.
+#[derive(Clone, Copy)]
+struct Avx2;
+
+impl Isa for Avx2 {
+    #[inline(always)]
+    fn masks(self, block: &[u8; SIZE]) -> Masks {
+        // SAFETY: whoever has the type has the instructions; each half of the block has 32 bytes.
+        unsafe {
+            let [low, high] = [0, 32].map(|from| _mm256_loadu_si256(block[from..].as_ptr().cast()));
+            let equal = |[low, high]: [__m256i; 2], byte: u8| {
+                let byte = _mm256_set1_epi8(byte as i8);
+                let [low, high] =
+                    [low, high].map(|half| _mm256_movemask_epi8(_mm256_cmpeq_epi8(half, byte)).cast_unsigned());
+                u64::from(low) | u64::from(high) << 32
+            };
+            let bytes = [low, high];
+            let folded = bytes.map(|half| _mm256_or_si256(half, _mm256_set1_epi8(0x20)));
+            Masks {
+                quote: equal(bytes, b'"'),
+                backslash: equal(bytes, b'\\'),
+                open: equal(folded, b'{'),
+                close: equal(folded, b'}'),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn prefix_xor(self, bits: u64) -> u64 {
+        // SAFETY: whoever has the type has the instruction.
+        unsafe {
+            let bits = _mm_set_epi64x(0, bits.cast_signed());
+            _mm_cvtsi128_si64(_mm_clmulepi64_si128(bits, _mm_set1_epi8(-1), 0)).cast_unsigned()
+        }
+    }
+}
