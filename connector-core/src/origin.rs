@@ -118,11 +118,20 @@ impl Hashed {
 
     /// The name in the control plane of an object, or of a connection secret, that is `name` in `namespace` locally.
     pub fn remote_name(&self, form: Form, namespace: &str, name: &str) -> String {
-        self.remote_name_in_place(form, namespace, name).as_str().to_owned()
+        let name = self.remote_name_in_place(form, namespace, name);
+        String::from_utf8_lossy(name.as_bytes()).into_owned()
     }
 
-    /// The same without an allocation.
-    pub(crate) fn remote_name_in_place(&self, form: Form, namespace: &str, name: &str) -> RemoteName {
+    /// Whether `remote` is what [`Self::remote_name`] gives for an object.
+    pub(crate) fn is_remote_name(&self, form: Form, origin: &Origin<impl AsRef<str>>, remote: &[u8]) -> bool {
+        // A hash costs more than all else that is done for an object: most texts are seen not to be one.
+        remote.len() == form.prefix().len() + 16
+            && remote.starts_with(form.prefix().as_bytes())
+            && remote == self.remote_name_in_place(form, origin.namespace.as_ref(), origin.name.as_ref()).as_bytes()
+    }
+
+    /// [`Self::remote_name`] without an allocation.
+    fn remote_name_in_place(&self, form: Form, namespace: &str, name: &str) -> RemoteName {
         let mut hash = Sha256::new();
         for part in [name, "-x-", namespace, "-x-", self.cluster.as_str()] {
             hash.update(part.as_bytes());
@@ -213,8 +222,7 @@ impl From<Origin<&str>> for Origin {
 }
 
 /// A name in the control plane: a prefix and 16 hex digits, in place.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RemoteName {
+struct RemoteName {
     text: [u8; RemoteName::MAX],
     len: u8,
 }
@@ -222,8 +230,8 @@ pub(crate) struct RemoteName {
 impl RemoteName {
     const MAX: usize = "claim-".len() + 16;
 
-    pub(crate) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.text[..usize::from(self.len)]).expect("a prefix and hex digits are ASCII")
+    fn as_bytes(&self) -> &[u8] {
+        &self.text[..usize::from(self.len)]
     }
 }
 

@@ -1,8 +1,5 @@
 //! `metadata.managedFields` without a trace of ours (wire rule 8.11).
 
-use std::sync::LazyLock;
-
-use memchr::memmem::Finder;
 use serde_json::value::RawValue;
 
 use super::metadata::Owners;
@@ -30,13 +27,7 @@ pub(super) fn rewrite<'a>(
     let mut weeder = Weeder::default();
     while let Some(entry) = fields.cursor.element(&mut walk)? {
         let mark = weeder.lead(source, entry, fields.plan);
-        // Most managers have nothing to do with us.
-        let mut behind = fields.cursor.clone();
-        let end = behind.skip()?.end;
-        if !concerns(&source[entry.start..end]) {
-            *fields.cursor = behind;
-            weeder.keep();
-        } else if fields.manager()? {
+        if fields.manager()? {
             weeder.keep();
         } else {
             weeder.remove(mark, entry, fields.cursor.at(), fields.plan);
@@ -64,13 +55,6 @@ pub(crate) fn shown(managed: &str, owners: Option<&str>) -> Vec<(Option<String>,
         Some(text.strip_prefix('[')?.strip_suffix(']')?.to_owned())
     };
     entries.into_iter().map(|entry| (local(entry.get()), entry.get().to_owned())).collect()
-}
-
-/// Whether a manager's entry can name what is ours, or owner references, however it is written.
-fn concerns(entry: &[u8]) -> bool {
-    static NEEDLES: LazyLock<[Finder<'static>; 3]> =
-        LazyLock::new(|| [RESERVED_PREFIX, OWNER_FIELDS, "\\u"].map(Finder::new));
-    NEEDLES.iter().any(|needle| needle.find(entry).is_some())
 }
 
 /// A walk over the field sets. Each step reads one value and tells whether any of it is left; what was empty before stays.
@@ -121,7 +105,7 @@ impl<'a> Fields<'a, '_> {
             };
             if left {
                 weeder.keep();
-                if member.key.decode().is_some_and(|key| *key < *OWNER_FIELDS) {
+                if member.key.bytes().is_some_and(|key| *key < *OWNER_FIELDS.as_bytes()) {
                     anchor = Some(self.cursor.at());
                 }
             } else {
@@ -150,12 +134,12 @@ impl<'a> Fields<'a, '_> {
         let mut users = false;
         let mut ours = false;
         let any = self.weed(|this, member| {
-            let key = member.key.decode();
-            let name = key.as_deref().and_then(|key| key.strip_prefix(FIELD));
-            let reserved = name.is_some_and(|name| name.starts_with(RESERVED_PREFIX));
-            *set_owners |= name == Some(ANNOTATION_OWNERS);
+            let key = member.key.bytes();
+            let name = key.as_deref().and_then(|key| key.strip_prefix(FIELD.as_bytes()));
+            let reserved = name.is_some_and(|name| name.starts_with(RESERVED_PREFIX.as_bytes()));
+            *set_owners |= name == Some(ANNOTATION_OWNERS.as_bytes());
             ours |= reserved;
-            users |= !reserved && key.as_deref() != Some(".");
+            users |= !reserved && key.as_deref() != Some(b".");
             this.skip()?;
             Ok(!reserved)
         })?;

@@ -11,7 +11,7 @@ use super::{Asked, applied, managed};
 use crate::json::{Cursor, Entry, Error, Kind, Member, Plan, Text, Weeder};
 use crate::origin::{
     ANNOTATION_CONNECTION_SECRET, ANNOTATION_NAME, ANNOTATION_OWNERS, LABEL_CLUSTER, LABEL_NAME, LABEL_NAMESPACE,
-    Origin, RESERVED_PREFIX, RemoteName,
+    Origin, RESERVED_PREFIX,
 };
 
 /// An object that exists for the client.
@@ -21,33 +21,25 @@ pub(super) struct Subject<'a> {
     pub(super) origin: Origin<Cow<'a, str>>,
     /// What it is called remotely.
     pub(super) remote_name: Text<'a>,
-    /// The connection secret that the user named, unless there is none.
-    pub(super) secret: Option<Secret<Cow<'a, str>>>,
+    /// What the user calls the connection secret, unless there is none.
+    pub(super) secret: Option<Origin<Cow<'a, str>>>,
 }
 
-/// The two names of a connection secret.
-#[derive(Clone, Debug)]
-pub(super) struct Secret<T> {
-    pub(super) local: T,
-    pub(super) remote: RemoteName,
-}
-
-/// Plans the edits of the `metadata` at offset `at`.
+/// Reads the `metadata` before which the cursor stands and plans its edits.
 ///
 /// `None`, and no edits, when the object does not exist for the client: it is not what was asked for, or does not say whose
 /// it is.
 pub(super) fn rewrite<'a>(
     asked: &Asked,
+    cursor: &mut Cursor<'a>,
     source: &'a [u8],
-    at: usize,
     plan: &mut Plan,
 ) -> Result<Option<Subject<'a>>, Error> {
     let mark = plan.mark();
-    let mut cursor = Cursor::new(source, at);
     if cursor.kind()? != Kind::Object {
-        return Ok(None);
+        return cursor.skip().map(|_| None);
     }
-    let members = Members::read(&mut cursor, source, plan)?;
+    let members = Members::read(cursor, source, plan)?;
     let Some((subject, name)) = members.subject(asked) else {
         plan.undo(mark);
         return Ok(None);
@@ -87,12 +79,12 @@ const LABELS: usize = 2;
 const ANNOTATIONS: usize = 3;
 const OWNERS: usize = 4;
 const MANAGED: usize = 5;
-const KEYS: [&str; 6] = ["name", "namespace", "labels", "annotations", "ownerReferences", "managedFields"];
+const OWNER_REFERENCES: &str = "ownerReferences";
 
 /// What one pass over `metadata` finds.
 #[derive(Default)]
 struct Members<'a> {
-    /// The members of [`KEYS`].
+    /// Where the members stand that have a number.
     spots: [Option<Spot>; 6],
     remote_name: Option<Text<'a>>,
     labels: Weeded<'a>,
@@ -139,7 +131,18 @@ impl<'a> Members<'a> {
             if let Some(spot) = last.take().and_then(|last| all.spots[last].as_mut()) {
                 spot.next = Some(entry.start);
             }
-            let found = KEYS.iter().position(|wanted| key.is(wanted));
+            let said = key.bytes();
+            let found = said.as_deref().and_then(|said| {
+                Some(match said {
+                    b"name" => NAME,
+                    b"namespace" => NAMESPACE,
+                    b"labels" => LABELS,
+                    b"annotations" => ANNOTATIONS,
+                    b"ownerReferences" => OWNERS,
+                    b"managedFields" => MANAGED,
+                    _ => return None,
+                })
+            });
             // What is there twice would be read one way here and another way by the client.
             if found.is_some_and(|found| all.spots[found].is_some()) {
                 return Err(Error::Syntax { at: entry.start });
@@ -173,10 +176,10 @@ impl<'a> Members<'a> {
                 _ => cursor.skip()?,
             };
             if !emptied && !matches!(found, Some(OWNERS | MANAGED)) {
-                if key.decode().is_some_and(|key| *key < *KEYS[OWNERS]) {
+                if said.as_deref().is_some_and(|said| said < OWNER_REFERENCES.as_bytes()) {
                     all.sorted_anchor = Some((entry, value.end));
                 }
-                if !key.is("finalizers") {
+                if said.as_deref() != Some(b"finalizers") {
                     all.struct_anchor = Some((entry, value.end));
                 }
             }
@@ -200,10 +203,7 @@ impl<'a> Members<'a> {
         if !asked.covers(&origin) {
             return None;
         }
-        let secret = secret.clone().map(|local| {
-            let remote = asked.scheme.remote_name_in_place(asked.form, &origin.namespace, &local);
-            Secret { local, remote }
-        });
+        let secret = secret.clone().map(|name| Origin { namespace: origin.namespace.clone(), name });
         Some((Subject { origin, remote_name, secret }, name))
     }
 
@@ -221,7 +221,7 @@ impl<'a> Members<'a> {
                 let space = source[like.lead..like.start].trim_ascii_start().strip_prefix(b",");
                 let space = space.unwrap_or(&source[like.lead..like.start]);
                 let colon: &[u8] = if space.is_empty() { b"\":" } else { b"\": " };
-                let key = KEYS[OWNERS].as_bytes();
+                let key = OWNER_REFERENCES.as_bytes();
                 plan.replace(end..end, &[b",", space, b"\"", key, colon, owners.json(structured).as_bytes()]);
             }
             (None, None) => {}

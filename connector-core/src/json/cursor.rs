@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::skip::{Skip, end_of_string};
-use super::{Error, Kind, is_space};
+use super::{Error, Kind, MAX_DEPTH, is_space};
 
 /// Reads one value of a slice, part by part, without allocating.
 ///
@@ -29,6 +29,8 @@ use super::{Error, Kind, is_space};
 pub struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Containers that are open where it stands.
+    depth: u32,
 }
 
 /// Where a [`Cursor`] stands in one container that it has entered.
@@ -77,38 +79,58 @@ impl<'a> Text<'a> {
     #[inline]
     pub fn decode(&self) -> Option<Cow<'a, str>> {
         if self.escaped {
-            serde_json::from_slice(self.quoted).ok().map(Cow::Owned)
+            self.unescape().map(Cow::Owned)
         } else {
             std::str::from_utf8(self.plain()).ok().map(Cow::Borrowed)
         }
     }
 
+    /// The same as bytes, which need not be UTF-8 where nothing is escaped.
+    #[inline(always)]
+    pub(crate) fn bytes(&self) -> Option<Cow<'a, [u8]>> {
+        if self.escaped {
+            self.unescape().map(|said| Cow::Owned(said.into_bytes()))
+        } else {
+            Some(Cow::Borrowed(self.plain()))
+        }
+    }
+
     /// Whether it says `text`, however it is written.
-    #[inline]
+    #[inline(always)]
     pub fn is(&self, text: &str) -> bool {
-        if self.escaped { self.decode().is_some_and(|said| said == text) } else { self.plain() == text.as_bytes() }
+        if self.escaped { self.unescape().is_some_and(|said| said == text) } else { self.plain() == text.as_bytes() }
     }
 
     /// Whether what it says begins with `prefix`, however it is written.
-    #[inline]
+    #[inline(always)]
     pub fn starts_with(&self, prefix: &str) -> bool {
         if self.escaped {
-            self.decode().is_some_and(|said| said.starts_with(prefix))
+            self.unescape().is_some_and(|said| said.starts_with(prefix))
         } else {
             self.plain().starts_with(prefix.as_bytes())
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn plain(&self) -> &'a [u8] {
         &self.quoted[1..self.quoted.len() - 1]
+    }
+
+    #[cold]
+    fn unescape(&self) -> Option<String> {
+        serde_json::from_slice(self.quoted).ok()
     }
 }
 
 impl<'a> Cursor<'a> {
     /// A cursor before the value that begins at offset `at`, or behind whitespace there.
     pub fn new(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at }
+        Self::within(bytes, at, 0)
+    }
+
+    /// The same where `depth` containers are open around the value.
+    pub(crate) fn within(bytes: &'a [u8], at: usize, depth: u32) -> Self {
+        Self { bytes, at, depth }
     }
 
     /// The offset at which it stands.
@@ -175,7 +197,7 @@ impl<'a> Cursor<'a> {
     pub fn skip(&mut self) -> Result<Range<usize>, Error> {
         let kind = self.kind()?;
         let start = self.at;
-        let end = match (Skip::begin(kind).run(self.bytes, start + 1, 0)?, kind) {
+        let end = match (Skip::begin(kind).run(self.bytes, start + 1, self.depth)?, kind) {
             (Some(end), _) => end,
             (None, Kind::Scalar) => self.bytes.len(),
             (None, _) => return Err(Error::Syntax { at: self.bytes.len() }),
@@ -200,20 +222,25 @@ impl<'a> Cursor<'a> {
         Ok((start..end, Text { quoted: &self.bytes[start..end], escaped }))
     }
 
-    #[inline]
+    #[inline(always)]
     fn enter(&mut self, bracket: u8) -> Result<Walk, Error> {
         if self.peek()? != bracket {
             return Err(self.wrong());
         }
+        if self.depth == MAX_DEPTH {
+            return Err(Error::TooDeep);
+        }
+        self.depth += 1;
         self.at += 1;
         Ok(Walk { open: self.at, first: true })
     }
 
-    #[inline]
+    #[inline(always)]
     fn separate(&mut self, walk: &mut Walk, close: u8) -> Result<Option<Entry>, Error> {
         let lead = self.at;
         match (self.peek()?, walk.first) {
             (byte, _) if byte == close => {
+                self.depth -= 1;
                 self.at += 1;
                 return Ok(None);
             }
@@ -229,8 +256,16 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next byte that is not whitespace; it stays the next one.
-    #[inline]
+    #[inline(always)]
     fn peek(&mut self) -> Result<u8, Error> {
+        match self.bytes.get(self.at) {
+            Some(&byte) if byte > b' ' => Ok(byte),
+            _ => self.peek_behind_space(),
+        }
+    }
+
+    #[cold]
+    fn peek_behind_space(&mut self) -> Result<u8, Error> {
         while let Some(&byte) = self.bytes.get(self.at) {
             if !is_space(byte) {
                 return Ok(byte);

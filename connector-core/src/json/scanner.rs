@@ -106,6 +106,17 @@ impl Scanner {
         Ok(())
     }
 
+    /// Containers that are open around the value that [`Event::Value`] has just told.
+    pub(crate) fn depth(&self) -> u32 {
+        self.entered
+    }
+
+    /// The value that [`Event::Value`] has just told was read by a [`Cursor`](super::Cursor): the next offset is the one behind it.
+    pub(crate) fn pass(&mut self) {
+        debug_assert!(matches!(self.state, State::Begun(_)));
+        self.behind_value();
+    }
+
     /// Goes on from offset `at` of `chunk` to the next event and moves `at` there; `None` when the chunk is used up.
     ///
     /// # Errors

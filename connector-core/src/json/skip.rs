@@ -17,6 +17,7 @@ pub(super) enum Skip {
 
 impl Skip {
     /// Begins at the first byte of a value of this kind; [`Self::run`] goes on behind that byte.
+    #[inline(always)]
     pub(super) fn begin(kind: Kind) -> Self {
         match kind {
             Kind::Object | Kind::Array => Self::Container(Inside { depth: 1, string: false, escape: false }),
@@ -28,6 +29,7 @@ impl Skip {
     /// Goes on at `at`; the offset behind the value's last byte, or `None` when the bytes are used up before.
     ///
     /// `outside` counts the containers around the value. A scalar ends where something else begins, so it is open until then.
+    #[inline(always)]
     pub(super) fn run(&mut self, bytes: &[u8], at: usize, outside: u32) -> Result<Option<usize>, Error> {
         match self {
             Self::Container(inside) => match bytes.get(at) {
@@ -36,7 +38,7 @@ impl Skip {
                 _ => inside.run(bytes, at, MAX_DEPTH - outside),
             },
             Self::String { escape: false } if let Some((end, _)) = end_of_string(bytes, at) => Ok(Some(end)),
-            Self::String { escape } => Ok(block::string(bytes, at, escape)),
+            Self::String { escape } => Ok(block::string(bytes, at, escape).map(|(end, _)| end)),
             Self::Scalar => {
                 let rest = &bytes[at..];
                 let end = rest.iter().position(|&byte| is_space(byte) || matches!(byte, b',' | b']' | b'}'));
@@ -61,6 +63,5 @@ pub(super) fn end_of_string(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
             return Some((from + 1, false));
         }
     }
-    let end = block::string(bytes, from, &mut false)?;
-    Some((end, memchr::memchr(b'\\', &bytes[at..end]).is_some()))
+    block::string(bytes, from, &mut false)
 }

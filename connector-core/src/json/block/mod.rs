@@ -40,12 +40,25 @@ trait Isa: Copy {
 
     /// Each bit of the answer is the parity of the bits up to it.
     fn prefix_xor(self, bits: u64) -> u64;
+
+    /// The bits of `bits` at the places of `places`, together at the lower end.
+    #[inline(always)]
+    fn compress(self, bits: u64, mut places: u64) -> u64 {
+        let (mut out, mut at) = (0, 0);
+        while places != 0 {
+            out |= u64::from(bits & places & places.wrapping_neg() != 0) << at;
+            places &= places - 1;
+            at += 1;
+        }
+        out
+    }
 }
 
-/// Goes on inside a string at `at`; the offset behind its closing quote, or `None` when the bytes are used up before.
+/// Goes on inside a string at `at`; the offset behind its closing quote, and whether there are backslashes before that; `None` when
+/// the bytes are used up before.
 ///
 /// `escape`: behind a backslash. Worth it for a string that is long or has escapes; [`quote_or_escape`] is the first to ask.
-pub(super) fn string(bytes: &[u8], at: usize, escape: &mut bool) -> Option<usize> {
+pub(super) fn string(bytes: &[u8], at: usize, escape: &mut bool) -> Option<(usize, bool)> {
     #[cfg(target_arch = "x86_64")]
     if let Some(found) = x86::string(bytes, at, escape) {
         return found;
@@ -54,8 +67,9 @@ pub(super) fn string(bytes: &[u8], at: usize, escape: &mut bool) -> Option<usize
 }
 
 #[inline(always)]
-fn string_with(isa: impl Isa, bytes: &[u8], mut at: usize, escape: &mut bool) -> Option<usize> {
+fn string_with(isa: impl Isa, bytes: &[u8], mut at: usize, escape: &mut bool) -> Option<(usize, bool)> {
     let mut carry = u64::from(*escape);
+    let mut escapes = false;
     while at < bytes.len() {
         let used = (bytes.len() - at).min(SIZE);
         let Masks { quote: mut quotes, backslash, .. } = isa.masks(&block(bytes, at, used));
@@ -63,10 +77,11 @@ fn string_with(isa: impl Isa, bytes: &[u8], mut at: usize, escape: &mut bool) ->
             let (escaped, next) = follow(backslash, carry, used);
             quotes &= !escaped;
             carry = next;
+            escapes |= backslash & quotes.wrapping_sub(1) & !quotes != 0;
         }
         if quotes != 0 {
             *escape = false;
-            return Some(at + quotes.trailing_zeros() as usize + 1);
+            return Some((at + quotes.trailing_zeros() as usize + 1, escapes));
         }
         at += used;
     }
@@ -112,33 +127,70 @@ impl Inside {
             string = (within >> 63).wrapping_neg();
             let (open, close) = (masks.open & !within, masks.close & !within);
             let (opened, closed) = (open.count_ones(), close.count_ones());
-            if closed < depth && depth + opened <= limit {
-                depth += opened;
-                depth -= closed;
-            } else {
-                let mut brackets = open | close;
-                while brackets != 0 {
-                    let bit = brackets & brackets.wrapping_neg();
-                    brackets ^= bit;
-                    if close & bit == 0 {
-                        depth += 1;
-                        if depth > limit {
-                            return Err(Error::TooDeep);
-                        }
-                        continue;
-                    }
-                    depth -= 1;
-                    if depth == 0 {
-                        return Ok(Some(at + bit.trailing_zeros() as usize + 1));
-                    }
-                }
+            // Else it cannot end here.
+            if (closed >= depth || depth + opened > limit)
+                && let Some(end) = find_end(isa, depth, open, close, limit)?
+            {
+                return Ok(Some(at + end));
             }
+            depth = depth + opened - closed;
             at += used;
         }
         *self = Self { depth, string: string != 0, escape: escape != 0 };
         Ok(None)
     }
 }
+
+/// Where the outermost of `depth` containers ends in a block with these brackets outside of strings: the offset behind it.
+#[inline(always)]
+fn find_end(isa: impl Isa, mut depth: u32, open: u64, close: u64, limit: u32) -> Result<Option<usize>, Error> {
+    let brackets = open | close;
+    let count = brackets.count_ones();
+    // Bit by bit, whether a bracket closes; eight brackets at a time.
+    let mut closes = isa.compress(close, brackets);
+    for first in (0..count).step_by(8) {
+        let (group, size) = (closes as u8, (count - first).min(8));
+        closes >>= 8;
+        if u32::from(FALLS[usize::from(group)]) < depth && depth + size <= limit {
+            depth = depth + size - 2 * group.count_ones();
+            continue;
+        }
+        for place in 0..size {
+            if group >> place & 1 == 0 {
+                depth += 1;
+                if depth > limit {
+                    return Err(Error::TooDeep);
+                }
+                continue;
+            }
+            depth -= 1;
+            if depth == 0 {
+                let before = (0..first + place).fold(brackets, |left, _| left & (left - 1));
+                return Ok(Some(before.trailing_zeros() as usize + 1));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// How many levels eight brackets fall below where they began, at most: bit by bit, from the lowest, whether one closes.
+const FALLS: [u8; 256] = {
+    let mut falls = [0; 256];
+    let mut group = 0;
+    while group < falls.len() {
+        let (mut place, mut level, mut lowest) = (0, 0, 0);
+        while place < 8 {
+            level += if group >> place & 1 == 1 { -1 } else { 1 };
+            if level < lowest {
+                lowest = level;
+            }
+            place += 1;
+        }
+        falls[group] = -lowest as u8;
+        group += 1;
+    }
+    falls
+};
 
 /// The `used` bytes from `at` on, and behind them what means nothing.
 #[inline(always)]

@@ -7,55 +7,80 @@
 
 use std::arch::is_x86_feature_detected as has;
 use std::arch::x86_64::*;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::{Error, Inside, Isa, Masks, SIZE};
+
+const UNKNOWN: u8 = 0;
+const NEITHER: u8 = 1;
+/// What [`Avx2`] needs.
+const AVX2: u8 = 2;
+/// What [`Avx512`] needs.
+const AVX512: u8 = 3;
+
+/// What the processor has; it is asked once.
+#[inline]
+fn level() -> u8 {
+    static LEVEL: AtomicU8 = AtomicU8::new(UNKNOWN);
+    match LEVEL.load(Ordering::Relaxed) {
+        UNKNOWN => {
+            let avx2 = has!("avx2") && has!("pclmulqdq") && has!("popcnt") && has!("bmi1") && has!("lzcnt");
+            let avx512 = avx2 && has!("avx512bw") && has!("bmi2");
+            let level = if avx512 {
+                AVX512
+            } else if avx2 {
+                AVX2
+            } else {
+                NEITHER
+            };
+            LEVEL.store(level, Ordering::Relaxed);
+            level
+        }
+        level => level,
+    }
+}
 
 /// [`Inside::run`] by the best instructions that the processor has; `None` where it has none of these.
 #[inline]
 pub(super) fn run(inside: &mut Inside, bytes: &[u8], at: usize, limit: u32) -> Option<Result<Option<usize>, Error>> {
-    // Two loads of memory each: the processor is asked once.
-    if has!("avx512bw") && has!("avx2") && has!("pclmulqdq") && has!("popcnt") && has!("bmi1") {
-        // SAFETY: the processor has them.
-        return Some(unsafe { run_avx512(inside, bytes, at, limit) });
+    match level() {
+        // SAFETY: the processor has these instructions.
+        AVX512 => Some(unsafe { run_avx512(inside, bytes, at, limit) }),
+        // SAFETY: the processor has these instructions.
+        AVX2 => Some(unsafe { run_avx2(inside, bytes, at, limit) }),
+        _ => None,
     }
-    if has!("avx2") && has!("pclmulqdq") && has!("popcnt") && has!("bmi1") {
-        // SAFETY: the processor has them.
-        return Some(unsafe { run_avx2(inside, bytes, at, limit) });
-    }
-    None
 }
 
-#[target_feature(enable = "avx512bw,avx2,pclmulqdq,popcnt,bmi1")]
+#[target_feature(enable = "avx512bw,bmi2,avx2,pclmulqdq,popcnt,bmi1,lzcnt")]
 fn run_avx512(inside: &mut Inside, bytes: &[u8], at: usize, limit: u32) -> Result<Option<usize>, Error> {
     inside.run_with(Avx512, bytes, at, limit)
 }
 
-#[target_feature(enable = "avx2,pclmulqdq,popcnt,bmi1")]
+#[target_feature(enable = "avx2,pclmulqdq,popcnt,bmi1,lzcnt")]
 fn run_avx2(inside: &mut Inside, bytes: &[u8], at: usize, limit: u32) -> Result<Option<usize>, Error> {
     inside.run_with(Avx2, bytes, at, limit)
 }
 
 /// [`super::string`] in the same way.
 #[inline]
-pub(super) fn string(bytes: &[u8], at: usize, escape: &mut bool) -> Option<Option<usize>> {
-    if has!("avx512bw") && has!("avx2") && has!("pclmulqdq") && has!("popcnt") && has!("bmi1") {
-        // SAFETY: the processor has them.
-        return Some(unsafe { string_avx512(bytes, at, escape) });
+pub(super) fn string(bytes: &[u8], at: usize, escape: &mut bool) -> Option<Option<(usize, bool)>> {
+    match level() {
+        // SAFETY: the processor has these instructions.
+        AVX512 => Some(unsafe { string_avx512(bytes, at, escape) }),
+        // SAFETY: the processor has these instructions.
+        AVX2 => Some(unsafe { string_avx2(bytes, at, escape) }),
+        _ => None,
     }
-    if has!("avx2") && has!("pclmulqdq") && has!("popcnt") && has!("bmi1") {
-        // SAFETY: the processor has them.
-        return Some(unsafe { string_avx2(bytes, at, escape) });
-    }
-    None
 }
 
-#[target_feature(enable = "avx512bw,avx2,pclmulqdq,popcnt,bmi1")]
-fn string_avx512(bytes: &[u8], at: usize, escape: &mut bool) -> Option<usize> {
+#[target_feature(enable = "avx512bw,bmi2,avx2,pclmulqdq,popcnt,bmi1,lzcnt")]
+fn string_avx512(bytes: &[u8], at: usize, escape: &mut bool) -> Option<(usize, bool)> {
     super::string_with(Avx512, bytes, at, escape)
 }
 
-#[target_feature(enable = "avx2,pclmulqdq,popcnt,bmi1")]
-fn string_avx2(bytes: &[u8], at: usize, escape: &mut bool) -> Option<usize> {
+#[target_feature(enable = "avx2,pclmulqdq,popcnt,bmi1,lzcnt")]
+fn string_avx2(bytes: &[u8], at: usize, escape: &mut bool) -> Option<(usize, bool)> {
     super::string_with(Avx2, bytes, at, escape)
 }
 
@@ -103,6 +128,13 @@ impl Isa for Avx512 {
     #[inline(always)]
     fn prefix_xor(self, bits: u64) -> u64 {
         Avx2.prefix_xor(bits)
+    }
+
+    // Processors with AVX-512 do it at once; older ones with AVX2 do it slower than a loop.
+    #[inline(always)]
+    fn compress(self, bits: u64, places: u64) -> u64 {
+        // SAFETY: whoever has the type has the instruction.
+        unsafe { _pext_u64(bits, places) }
     }
 }
 
