@@ -39,6 +39,7 @@ pub(super) fn rewrite<'a>(
     if cursor.kind()? != Kind::Object {
         return cursor.skip().map(|_| None);
     }
+    let start = cursor.at();
     let members = Members::read(cursor, source, plan)?;
     let Some((subject, name)) = members.subject(asked) else {
         plan.undo(mark);
@@ -58,7 +59,7 @@ pub(super) fn rewrite<'a>(
     {
         plan.replace_string(value.clone(), &text);
     }
-    members.restore_owners(source, name, plan);
+    members.restore_owners(source, start, name, plan);
     if let Some(spot) = &members.spots[MANAGED] {
         let left = match members.managed_left {
             Some(left) => left,
@@ -93,9 +94,6 @@ struct Members<'a> {
     owners: Option<Owners>,
     /// Whether anything is left of `managedFields`; unset where they could not be read yet.
     managed_left: Option<bool>,
-    /// The member behind which `ownerReferences` stand, and its end: in sorted order, and in that of the struct.
-    sorted_anchor: Option<(Entry, usize)>,
-    struct_anchor: Option<(Entry, usize)>,
 }
 
 /// Where a member of `metadata` stands.
@@ -147,7 +145,6 @@ impl<'a> Members<'a> {
             if found.is_some_and(|found| all.spots[found].is_some()) {
                 return Err(Error::Syntax { at: entry.start });
             }
-            let mut emptied = false;
             let value = match (found, cursor.kind()?) {
                 (Some(NAME), Kind::String) => {
                     let (value, text) = cursor.string()?;
@@ -156,13 +153,11 @@ impl<'a> Members<'a> {
                 }
                 (Some(LABELS), Kind::Object) => {
                     all.labels = Weeded::read([LABEL_CLUSTER, LABEL_NAMESPACE, LABEL_NAME], cursor, source, plan)?;
-                    emptied = all.labels.emptied;
                     all.labels.whole.clone()
                 }
                 (Some(ANNOTATIONS), Kind::Object) => {
                     let wanted = [ANNOTATION_NAME, ANNOTATION_OWNERS, ANNOTATION_CONNECTION_SECRET];
                     all.annotations = Weeded::read(wanted, cursor, source, plan)?;
-                    emptied = all.annotations.emptied;
                     all.owners = all.annotations.values[1].as_deref().and_then(Owners::parse);
                     all.annotations.whole.clone()
                 }
@@ -175,14 +170,6 @@ impl<'a> Members<'a> {
                 }
                 _ => cursor.skip()?,
             };
-            if !emptied && !matches!(found, Some(OWNERS | MANAGED)) {
-                if said.as_deref().is_some_and(|said| said < OWNER_REFERENCES.as_bytes()) {
-                    all.sorted_anchor = Some((entry, value.end));
-                }
-                if said.as_deref() != Some(b"finalizers") {
-                    all.struct_anchor = Some((entry, value.end));
-                }
-            }
             if let Some(found) = found {
                 all.spots[found] = Some(Spot { entry, value, next: None });
                 last = Some(found);
@@ -209,14 +196,13 @@ impl<'a> Members<'a> {
 
     /// Puts the user's owner references where they were (wire rule 6.9): in the place of those that were set remotely, or
     /// where the order of the members wants them.
-    fn restore_owners(&self, source: &[u8], name: &Spot, plan: &mut Plan) {
+    fn restore_owners(&self, source: &[u8], start: usize, name: &Spot, plan: &mut Plan) {
         let structured = self.spots[LABELS].as_ref().is_some_and(|labels| name.entry.start < labels.entry.start);
         match (&self.spots[OWNERS], &self.owners) {
             (Some(spot), Some(owners)) => plan.replace(spot.value.clone(), &[owners.json(structured).as_bytes()]),
             (Some(spot), None) => spot.remove(name, plan),
             (None, Some(owners)) => {
-                let anchor = if structured { self.struct_anchor } else { self.sorted_anchor };
-                let Some((like, end)) = anchor else { return };
+                let Ok(Some((like, end))) = self.anchor(source, start, structured) else { return };
                 // The same whitespace as before the neighbour.
                 let space = source[like.lead..like.start].trim_ascii_start().strip_prefix(b",");
                 let space = space.unwrap_or(&source[like.lead..like.start]);
@@ -226,6 +212,29 @@ impl<'a> Members<'a> {
             }
             (None, None) => {}
         }
+    }
+
+    /// The member behind which `ownerReferences` stand, and its end: in the order of the struct, or sorted.
+    fn anchor(&self, source: &[u8], start: usize, structured: bool) -> Result<Option<(Entry, usize)>, Error> {
+        let mut cursor = Cursor::new(source, start);
+        let mut walk = cursor.object()?;
+        let mut anchor = None;
+        while let Some(Member { key, entry }) = cursor.member(&mut walk)? {
+            let end = cursor.skip()?.end;
+            let stays = match () {
+                () if key.is("labels") => !self.labels.emptied,
+                () if key.is("annotations") => !self.annotations.emptied,
+                () => !key.is(OWNER_REFERENCES) && !key.is("managedFields"),
+            };
+            let comes_before = match structured {
+                true => !key.is("finalizers"),
+                false => key.decode().is_some_and(|key| *key < *OWNER_REFERENCES),
+            };
+            if stays && comes_before {
+                anchor = Some((entry, end));
+            }
+        }
+        Ok(anchor)
     }
 }
 

@@ -142,7 +142,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Error::Syntax`] when none begins here.
-    #[inline]
+    #[inline(always)]
     pub fn kind(&mut self) -> Result<Kind, Error> {
         Kind::of(self.peek()?).ok_or(self.wrong())
     }
@@ -151,7 +151,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Error::Syntax`] when something else comes.
-    #[inline]
+    #[inline(always)]
     pub fn object(&mut self) -> Result<Walk, Error> {
         self.enter(b'{')
     }
@@ -160,7 +160,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Error::Syntax`] when something else comes.
-    #[inline]
+    #[inline(always)]
     pub fn array(&mut self) -> Result<Walk, Error> {
         self.enter(b'[')
     }
@@ -169,7 +169,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Error::Syntax`] when something else comes.
-    #[inline]
+    #[inline(always)]
     pub fn member(&mut self, walk: &mut Walk) -> Result<Option<Member<'a>>, Error> {
         let Some(entry) = self.separate(walk, b'}')? else { return Ok(None) };
         let (_, key) = self.string()?;
@@ -184,7 +184,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Error::Syntax`] when something else comes.
-    #[inline]
+    #[inline(always)]
     pub fn element(&mut self, walk: &mut Walk) -> Result<Option<Entry>, Error> {
         self.separate(walk, b']')
     }
@@ -193,24 +193,32 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Error::Syntax`] when none comes or it has no end; [`Error::TooDeep`].
-    #[inline]
+    #[inline(always)]
     pub fn skip(&mut self) -> Result<Range<usize>, Error> {
-        let kind = self.kind()?;
+        let first = self.peek()?;
         let start = self.at;
-        let end = match (Skip::begin(kind).run(self.bytes, start + 1, self.depth)?, kind) {
-            (Some(end), _) => end,
-            (None, Kind::Scalar) => self.bytes.len(),
-            (None, _) => return Err(Error::Syntax { at: self.bytes.len() }),
+        let end = match (first, self.bytes.get(start + 1)) {
+            (b'"', _) => end_of_string(self.bytes, start + 1).map(|(end, _)| end),
+            // Empty ones are most of what `managedFields` are made of.
+            (b'{', Some(b'}')) | (b'[', Some(b']')) if self.depth < MAX_DEPTH => Some(start + 2),
+            _ => self.skip_long(first)?,
         };
-        self.at = end;
-        Ok(start..end)
+        self.at = end.ok_or(Error::Syntax { at: self.bytes.len() })?;
+        Ok(start..self.at)
+    }
+
+    /// Where a value ends that begins here with this byte.
+    fn skip_long(&self, first: u8) -> Result<Option<usize>, Error> {
+        let kind = Kind::of(first).ok_or(self.wrong())?;
+        let end = Skip::begin(kind).run(self.bytes, self.at + 1, self.depth)?;
+        Ok(end.or((kind == Kind::Scalar).then_some(self.bytes.len())))
     }
 
     /// Reads the string that comes next; the offsets of it, with its quotes, and what it says.
     ///
     /// # Errors
     /// [`Error::Syntax`] when something else comes or it has no end.
-    #[inline]
+    #[inline(always)]
     pub fn string(&mut self) -> Result<(Range<usize>, Text<'a>), Error> {
         if self.peek()? != b'"' {
             return Err(self.wrong());
@@ -238,18 +246,16 @@ impl<'a> Cursor<'a> {
     #[inline(always)]
     fn separate(&mut self, walk: &mut Walk, close: u8) -> Result<Option<Entry>, Error> {
         let lead = self.at;
-        match (self.peek()?, walk.first) {
-            (byte, _) if byte == close => {
-                self.depth -= 1;
-                self.at += 1;
-                return Ok(None);
-            }
-            (b',', false) => {
-                self.at += 1;
-                self.peek()?;
-            }
-            (_, true) => {}
-            (_, false) => return Err(self.wrong()),
+        let byte = self.peek()?;
+        if byte == b',' && !walk.first {
+            self.at += 1;
+            self.peek()?;
+        } else if byte == close {
+            self.depth -= 1;
+            self.at += 1;
+            return Ok(None);
+        } else if !walk.first {
+            return Err(self.wrong());
         }
         walk.first = false;
         Ok(Some(Entry { lead, start: self.at }))

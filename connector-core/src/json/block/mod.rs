@@ -21,6 +21,9 @@ pub(super) use x86::quote_or_escape;
 /// The bytes of one block.
 const SIZE: usize = 64;
 
+/// The bytes that [`quote_or_escape`] looks at: most strings are shorter.
+pub(super) const WINDOW: usize = 32;
+
 /// What a block has where: bit 0 tells of its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Masks {
@@ -40,24 +43,12 @@ trait Isa: Copy {
 
     /// Each bit of the answer is the parity of the bits up to it.
     fn prefix_xor(self, bits: u64) -> u64;
-
-    /// The bits of `bits` at the places of `places`, together at the lower end.
-    #[inline(always)]
-    fn compress(self, bits: u64, mut places: u64) -> u64 {
-        let (mut out, mut at) = (0, 0);
-        while places != 0 {
-            out |= u64::from(bits & places & places.wrapping_neg() != 0) << at;
-            places &= places - 1;
-            at += 1;
-        }
-        out
-    }
 }
 
 /// Goes on inside a string at `at`; the offset behind its closing quote, and whether there are backslashes before that; `None` when
 /// the bytes are used up before.
 ///
-/// `escape`: behind a backslash. Worth it for a string that is long or has escapes; [`quote_or_escape`] is the first to ask.
+/// `escape`: behind a backslash. Worth it for a string that is long or has escapes; [`quote_or_escape`] is asked first.
 pub(super) fn string(bytes: &[u8], at: usize, escape: &mut bool) -> Option<(usize, bool)> {
     #[cfg(target_arch = "x86_64")]
     if let Some(found) = x86::string(bytes, at, escape) {
@@ -128,10 +119,17 @@ impl Inside {
             let (open, close) = (masks.open & !within, masks.close & !within);
             let (opened, closed) = (open.count_ones(), close.count_ones());
             // Else it cannot end here.
-            if (closed >= depth || depth + opened > limit)
-                && let Some(end) = find_end(isa, depth, open, close, limit)?
+            if closed >= depth
+                && let Some(end) = find_end(depth, open, close)
             {
+                // What is too deep lies before the end, or no end is known: one bracket at a time.
+                if depth + opened > limit {
+                    check_depth(depth, open, close, end, limit)?;
+                }
                 return Ok(Some(at + end));
+            }
+            if depth + opened > limit {
+                check_depth(depth, open, close, SIZE, limit)?;
             }
             depth = depth + opened - closed;
             at += used;
@@ -143,54 +141,35 @@ impl Inside {
 
 /// Where the outermost of `depth` containers ends in a block with these brackets outside of strings: the offset behind it.
 #[inline(always)]
-fn find_end(isa: impl Isa, mut depth: u32, open: u64, close: u64, limit: u32) -> Result<Option<usize>, Error> {
-    let brackets = open | close;
-    let count = brackets.count_ones();
-    // Bit by bit, whether a bracket closes; eight brackets at a time.
-    let mut closes = isa.compress(close, brackets);
-    for first in (0..count).step_by(8) {
-        let (group, size) = (closes as u8, (count - first).min(8));
-        closes >>= 8;
-        if u32::from(FALLS[usize::from(group)]) < depth && depth + size <= limit {
-            depth = depth + size - 2 * group.count_ones();
-            continue;
+fn find_end(depth: u32, open: u64, close: u64) -> Option<usize> {
+    // What is empty ends nothing, and is most of what `managedFields` are made of.
+    let empty = open & (close >> 1);
+    let open = open & !empty;
+    let mut rest = close & !(empty << 1);
+    let mut closed = 0;
+    while rest != 0 {
+        let bit = rest & rest.wrapping_neg();
+        closed += 1;
+        if depth + (open & (bit - 1)).count_ones() == closed {
+            return Some(bit.trailing_zeros() as usize + 1);
         }
-        for place in 0..size {
-            if group >> place & 1 == 0 {
-                depth += 1;
-                if depth > limit {
-                    return Err(Error::TooDeep);
-                }
-                continue;
-            }
-            depth -= 1;
-            if depth == 0 {
-                let before = (0..first + place).fold(brackets, |left, _| left & (left - 1));
-                return Ok(Some(before.trailing_zeros() as usize + 1));
-            }
-        }
+        rest ^= bit;
     }
-    Ok(None)
+    None
 }
 
-/// How many levels eight brackets fall below where they began, at most: bit by bit, from the lowest, whether one closes.
-const FALLS: [u8; 256] = {
-    let mut falls = [0; 256];
-    let mut group = 0;
-    while group < falls.len() {
-        let (mut place, mut level, mut lowest) = (0, 0, 0);
-        while place < 8 {
-            level += if group >> place & 1 == 1 { -1 } else { 1 };
-            if level < lowest {
-                lowest = level;
-            }
-            place += 1;
+/// Whether no more than `limit` containers are open among the first `end` bytes of a block.
+#[cold]
+fn check_depth(mut depth: u32, open: u64, close: u64, end: usize, limit: u32) -> Result<(), Error> {
+    for at in 0..end {
+        depth += (open >> at & 1) as u32;
+        depth -= (close >> at & 1) as u32;
+        if depth > limit {
+            return Err(Error::TooDeep);
         }
-        falls[group] = -lowest as u8;
-        group += 1;
     }
-    falls
-};
+    Ok(())
+}
 
 /// The `used` bytes from `at` on, and behind them what means nothing.
 #[inline(always)]

@@ -1,6 +1,6 @@
 //! Masks without any particular instruction: eight bytes to a word.
 
-use super::{Isa, Masks, SIZE};
+use super::{Isa, Masks, SIZE, WINDOW};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Portable;
@@ -32,12 +32,12 @@ impl Isa for Portable {
     }
 }
 
-/// The offset of the first `"` or `\\` among the first bytes of `bytes`, of which a few dozen are looked at.
+/// The offset of the first `"` or `\\` in a window, unless there is none.
 #[cfg_attr(target_arch = "x86_64", allow(dead_code, reason = "the tests compare with it"))]
 #[inline(always)]
-pub(in super::super) fn quote_or_escape(bytes: &[u8]) -> Option<usize> {
-    let (words, _) = bytes.as_chunks::<8>();
-    for (at, word) in words.iter().take(4).enumerate() {
+pub(in super::super) fn quote_or_escape(window: &[u8; WINDOW]) -> Option<usize> {
+    let (words, _) = window.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
         let hits = equal(word, b'"') | equal(word, b'\\');
         if hits != 0 {

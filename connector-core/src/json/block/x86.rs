@@ -9,7 +9,7 @@ use std::arch::is_x86_feature_detected as has;
 use std::arch::x86_64::*;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use super::{Error, Inside, Isa, Masks, SIZE};
+use super::{Error, Inside, Isa, Masks, SIZE, WINDOW};
 
 const UNKNOWN: u8 = 0;
 const NEITHER: u8 = 1;
@@ -25,7 +25,7 @@ fn level() -> u8 {
     match LEVEL.load(Ordering::Relaxed) {
         UNKNOWN => {
             let avx2 = has!("avx2") && has!("pclmulqdq") && has!("popcnt") && has!("bmi1") && has!("lzcnt");
-            let avx512 = avx2 && has!("avx512bw") && has!("bmi2");
+            let avx512 = avx2 && has!("avx512bw");
             let level = if avx512 {
                 AVX512
             } else if avx2 {
@@ -52,7 +52,7 @@ pub(super) fn run(inside: &mut Inside, bytes: &[u8], at: usize, limit: u32) -> O
     }
 }
 
-#[target_feature(enable = "avx512bw,bmi2,avx2,pclmulqdq,popcnt,bmi1,lzcnt")]
+#[target_feature(enable = "avx512bw,avx2,pclmulqdq,popcnt,bmi1,lzcnt")]
 fn run_avx512(inside: &mut Inside, bytes: &[u8], at: usize, limit: u32) -> Result<Option<usize>, Error> {
     inside.run_with(Avx512, bytes, at, limit)
 }
@@ -74,7 +74,7 @@ pub(super) fn string(bytes: &[u8], at: usize, escape: &mut bool) -> Option<Optio
     }
 }
 
-#[target_feature(enable = "avx512bw,bmi2,avx2,pclmulqdq,popcnt,bmi1,lzcnt")]
+#[target_feature(enable = "avx512bw,avx2,pclmulqdq,popcnt,bmi1,lzcnt")]
 fn string_avx512(bytes: &[u8], at: usize, escape: &mut bool) -> Option<(usize, bool)> {
     super::string_with(Avx512, bytes, at, escape)
 }
@@ -84,23 +84,21 @@ fn string_avx2(bytes: &[u8], at: usize, escape: &mut bool) -> Option<(usize, boo
     super::string_with(Avx2, bytes, at, escape)
 }
 
-/// The offset of the first `"` or `\\` among the first 32 bytes of `bytes`; `None` too where there are fewer bytes.
+/// The offset of the first `"` or `\\` in a window, unless there is none.
 #[inline(always)]
-pub(in super::super) fn quote_or_escape(bytes: &[u8]) -> Option<usize> {
-    let (blocks, _) = bytes.as_chunks::<16>();
-    for (at, block) in blocks.iter().take(2).enumerate() {
-        // SAFETY: every processor of this architecture has SSE2; the block has 16 bytes.
-        let hits = unsafe {
-            let block = _mm_loadu_si128(block.as_ptr().cast());
-            let quote = _mm_cmpeq_epi8(block, _mm_set1_epi8(b'"' as i8));
-            let backslash = _mm_cmpeq_epi8(block, _mm_set1_epi8(b'\\' as i8));
-            _mm_movemask_epi8(_mm_or_si128(quote, backslash))
-        };
-        if hits != 0 {
-            return Some(16 * at + hits.trailing_zeros() as usize);
+pub(in super::super) fn quote_or_escape(window: &[u8; WINDOW]) -> Option<usize> {
+    let hits = |half: &[u8; 16]| {
+        // SAFETY: every processor of this architecture has SSE2; the half has 16 bytes.
+        unsafe {
+            let half = _mm_loadu_si128(half.as_ptr().cast());
+            let quote = _mm_cmpeq_epi8(half, _mm_set1_epi8(b'"' as i8));
+            let backslash = _mm_cmpeq_epi8(half, _mm_set1_epi8(b'\\' as i8));
+            _mm_movemask_epi8(_mm_or_si128(quote, backslash)).cast_unsigned()
         }
-    }
-    None
+    };
+    let (halves, _) = window.as_chunks::<16>();
+    let hits = hits(&halves[0]) | hits(&halves[1]) << 16;
+    (hits != 0).then(|| hits.trailing_zeros() as usize)
 }
 
 /// The processor has AVX-512 with bytes and words, and all of [`Avx2`].
@@ -128,13 +126,6 @@ impl Isa for Avx512 {
     #[inline(always)]
     fn prefix_xor(self, bits: u64) -> u64 {
         Avx2.prefix_xor(bits)
-    }
-
-    // Processors with AVX-512 do it at once; older ones with AVX2 do it slower than a loop.
-    #[inline(always)]
-    fn compress(self, bits: u64, places: u64) -> u64 {
-        // SAFETY: whoever has the type has the instruction.
-        unsafe { _pext_u64(bits, places) }
     }
 }
 
