@@ -103,7 +103,9 @@ impl Plan {
             if at < edit.from {
                 sink.keep(&source[at..edit.from]);
             }
-            sink.write(&self.texts[edit.text.clone()]);
+            if !edit.text.is_empty() {
+                sink.write(&self.texts[edit.text.clone()]);
+            }
             at = edit.to;
         }
         if at < source.len() {

@@ -3,9 +3,16 @@
 //! A container is passed over block by block: masks tell where a block has quotes, backslashes and brackets, the parity of the
 //! quotes tells what lies in strings, and counting the brackets outside of strings tells whether the container can end in the
 //! block at all. Which instructions make the masks is found out once, at run time; every path gives the same result, and
-//! the portable one is the oracle of the others.
+//! a twin that looks at each byte ([`naive`]) is the oracle of all of them.
+//!
+//! All unsafe code of the crate is in the modules of the instruction sets, each of which says why it is sound.
 
+pub(super) mod naive;
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+mod neon;
 mod portable;
+#[cfg(test)]
+mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -13,10 +20,14 @@ use std::borrow::Cow;
 
 use super::Error;
 
-#[cfg(not(target_arch = "x86_64"))]
-pub(super) use portable::quote_or_escape;
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+use neon as best;
+#[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))))]
+use portable as best;
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::quote_or_escape;
+use x86 as best;
+
+pub(super) use best::quote_or_escape;
 
 /// The bytes of one block.
 const SIZE: usize = 64;
@@ -50,11 +61,7 @@ trait Isa: Copy {
 ///
 /// `escape`: behind a backslash. Worth it for a string that is long or has escapes; [`quote_or_escape`] is asked first.
 pub(super) fn string(bytes: &[u8], at: usize, escape: &mut bool) -> Option<(usize, bool)> {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(found) = x86::string(bytes, at, escape) {
-        return found;
-    }
-    string_with(portable::Portable, bytes, at, escape)
+    best::string(bytes, at, escape)
 }
 
 #[inline(always)]
@@ -87,7 +94,7 @@ pub(super) struct Inside {
     pub(super) depth: u32,
     /// Within a string.
     pub(super) string: bool,
-    /// Behind a backslash, within a string.
+    /// Behind a backslash.
     pub(super) escape: bool,
 }
 
@@ -95,11 +102,7 @@ impl Inside {
     /// Goes on at `at`; the offset behind the container's last byte, or `None` when the bytes are used up before. No more than
     /// `limit` containers may be open.
     pub(super) fn run(&mut self, bytes: &[u8], at: usize, limit: u32) -> Result<Option<usize>, Error> {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(found) = x86::run(self, bytes, at, limit) {
-            return found;
-        }
-        self.run_with(portable::Portable, bytes, at, limit)
+        best::run(self, bytes, at, limit)
     }
 
     #[inline(always)]
@@ -169,6 +172,58 @@ fn check_depth(mut depth: u32, open: u64, close: u64, end: usize, limit: u32) ->
         }
     }
     Ok(())
+}
+
+/// The ways in which blocks can be read on this processor.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Portable,
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    Neon,
+    #[cfg(target_arch = "x86_64")]
+    X86(x86::Level),
+}
+
+impl Way {
+    fn all() -> impl Iterator<Item = Self> {
+        let all = [Self::Portable].into_iter();
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+        let all = all.chain([Self::Neon]);
+        #[cfg(target_arch = "x86_64")]
+        let all = all.chain(x86::Level::all().map(Self::X86));
+        all
+    }
+
+    /// [`Inside::run`]
+    fn run(self, inside: &mut Inside, bytes: &[u8], at: usize, limit: u32) -> Result<Option<usize>, Error> {
+        match self {
+            Self::Portable => portable::run(inside, bytes, at, limit),
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Self::Neon => neon::run(inside, bytes, at, limit),
+            #[cfg(target_arch = "x86_64")]
+            Self::X86(level) => level.run(inside, bytes, at, limit),
+        }
+    }
+
+    /// [`string`]
+    fn string(self, bytes: &[u8], at: usize, escape: &mut bool) -> Option<(usize, bool)> {
+        match self {
+            Self::Portable => portable::string(bytes, at, escape),
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Self::Neon => neon::string(bytes, at, escape),
+            #[cfg(target_arch = "x86_64")]
+            Self::X86(level) => level.string(bytes, at, escape),
+        }
+    }
+
+    /// [`quote_or_escape`]
+    fn quote_or_escape(self, window: &[u8; WINDOW]) -> Option<usize> {
+        match self {
+            Self::Portable => portable::quote_or_escape(window),
+            #[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")))]
+            _ => best::quote_or_escape(window),
+        }
+    }
 }
 
 /// The `used` bytes from `at` on, and behind them what means nothing.

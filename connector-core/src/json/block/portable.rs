@@ -1,6 +1,16 @@
 //! Masks without any particular instruction: eight bytes to a word.
 
-use super::{Isa, Masks, SIZE, WINDOW};
+use super::{Error, Inside, Isa, Masks, SIZE, WINDOW};
+
+/// [`Inside::run`]
+pub(super) fn run(inside: &mut Inside, bytes: &[u8], at: usize, limit: u32) -> Result<Option<usize>, Error> {
+    inside.run_with(Portable, bytes, at, limit)
+}
+
+/// [`super::string`]
+pub(super) fn string(bytes: &[u8], at: usize, escape: &mut bool) -> Option<(usize, bool)> {
+    super::string_with(Portable, bytes, at, escape)
+}
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Portable;
@@ -33,7 +43,6 @@ impl Isa for Portable {
 }
 
 /// The offset of the first `"` or `\\` in a window, unless there is none.
-#[cfg_attr(target_arch = "x86_64", allow(dead_code, reason = "the tests compare with it"))]
 #[inline(always)]
 pub(in super::super) fn quote_or_escape(window: &[u8; WINDOW]) -> Option<usize> {
     let (words, _) = window.as_chunks::<8>();
