@@ -22,6 +22,9 @@ use crate::origin::Origin;
 /// event; at most [`MAX_HELD`](super::MAX_HELD) bytes. Everything else goes out with the chunk in which it came, an event with the chunk that
 /// ends it. At the end of a watch's chunk nothing is kept but the beginning of an event.
 ///
+/// It allocates for a chunk, not for an object. Parts of 4 KiB and more that are as they came are slices of the chunk, which they
+/// keep in memory; shorter ones are copied together.
+///
 /// ```
 /// # use std::sync::Arc;
 /// use connector_core::answer::{Asked, Rewriter, Shape};
