@@ -56,8 +56,8 @@ fn long(megabytes: usize) {
     let (mut bytes, mut parts) = (0, Vec::new());
     let mut out = Vec::with_capacity(1 << 20);
     let mut rewriter = Rewriter::new(asked(), Shape::List);
-    // A thousand claims are 3.3 MB.
-    let document = long_list(1_000, megabytes * 10 / 33);
+    // A thousand claims are 3.5 MB.
+    let document = long_list(1_000, (2 * megabytes).div_ceil(7));
     let start = Instant::now();
     for chunk in document {
         bytes += chunk.len();

@@ -70,8 +70,7 @@ pub fn list<L: Library>(asked: &Asked, document: &[u8], out: &mut Vec<u8>) -> Op
     let root = L::members(std::str::from_utf8(document).ok()?)?;
     write_members(&root, out, |key, text, out| {
         if key != "items" {
-            out.extend_from_slice(text.as_bytes());
-            return Some(());
+            return put(text, out);
         }
         let mut separator = b'[';
         for item in L::elements(text)? {
@@ -85,8 +84,7 @@ pub fn list<L: Library>(asked: &Asked, document: &[u8], out: &mut Vec<u8>) -> Op
         if separator == b'[' {
             out.push(b'[');
         }
-        out.push(b']');
-        Some(())
+        put("]", out)
     })
 }
 
@@ -107,18 +105,17 @@ pub fn object<L: Library>(asked: &Asked, document: &[u8], out: &mut Vec<u8>) -> 
         "metadata" => write_metadata::<L>(&metadata, &labels, &annotations, &origin, out),
         "spec" if let Some(secret) = &secret => write_members(&L::members(text)?, out, |key, text, out| {
             if key != "writeConnectionSecretToRef" {
-                out.extend_from_slice(text.as_bytes());
-                return Some(());
+                return put(text, out);
             }
             write_members(&L::members(text)?, out, |key, text, out| {
                 let remote = || asked.scheme.remote_name(asked.form, &origin.namespace, secret);
                 match key == "name" && L::string(text)? == remote() {
                     true => serde_json::to_writer(out, secret).ok(),
-                    false => Some(out.extend_from_slice(text.as_bytes())),
+                    false => put(text, out),
                 }
             })
         }),
-        _ => Some(out.extend_from_slice(text.as_bytes())),
+        _ => put(text, out),
     })
 }
 
@@ -144,7 +141,7 @@ fn write_metadata<L: Library>(
         "labels" | "annotations" => {
             let mut left = if key == "labels" { labels.clone() } else { annotations.clone() };
             left.retain(|key, _| !key.starts_with(RESERVED_PREFIX));
-            write_members(&left, out, |_, text, out| Some(out.extend_from_slice(text.as_bytes())))
+            write_members(&left, out, |_, text, out| put(text, out))
         }
         "managedFields" => {
             let mut separator = b'[';
@@ -158,9 +155,9 @@ fn write_metadata<L: Library>(
                 out.push(std::mem::replace(&mut separator, b','));
                 out.extend_from_slice(edited.as_deref().unwrap_or(&manager).as_bytes());
             }
-            Some(out.push(b']'))
+            put("]", out)
         }
-        _ => Some(out.extend_from_slice(text.as_bytes())),
+        _ => put(text, out),
     })
 }
 
@@ -180,5 +177,10 @@ fn write_members(
     if members.is_empty() {
         out.push(b'{');
     }
-    Some(out.push(b'}'))
+    put("}", out)
+}
+
+fn put(text: &str, out: &mut Vec<u8>) -> Option<()> {
+    out.extend_from_slice(text.as_bytes());
+    Some(())
 }

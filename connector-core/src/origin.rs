@@ -223,7 +223,7 @@ impl From<Origin<&str>> for Origin {
 
 /// A name in the control plane: a prefix and 16 hex digits, in place.
 struct RemoteName {
-    text: [u8; RemoteName::MAX],
+    text: [u8; Self::MAX],
     len: u8,
 }
 
