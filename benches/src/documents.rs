@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde_json::Value;
 
+use crate::chunks;
 use crate::claim::{API_VERSION, KIND, claim};
 
 /// One claim: the answer to a get.
@@ -16,6 +17,18 @@ pub fn list(count: usize) -> Bytes {
     finish(format!(
         r#"{{"apiVersion":"{API_VERSION}","items":[{items}],"kind":"{KIND}List","metadata":{{"continue":"","resourceVersion":"2950143"}}}}"#
     ))
+}
+
+/// A list of `times` times `count` whole claims in chunks, which takes the memory of `count` claims, however long it is.
+pub fn long_list(count: usize, times: usize) -> impl Iterator<Item = Bytes> + Clone {
+    let items: Bytes = escape(&join(count, |index| claim(index).to_string())).into();
+    let head = format!(r#"{{"apiVersion":"{API_VERSION}","items":["#);
+    let tail = format!(r#"],"kind":"{KIND}List","metadata":{{"resourceVersion":"2950143"}}}}"#);
+    let separated = (0..times).flat_map(move |at| {
+        let separator = if at == 0 { &b""[..] } else { &b","[..] };
+        std::iter::once(Bytes::from_static(separator)).chain(chunks(&items))
+    });
+    std::iter::once(head.into()).chain(separated).chain(std::iter::once(tail.into()))
 }
 
 /// The same claims as `PartialObjectMetadataList`.

@@ -6,6 +6,7 @@
 
 mod claim;
 mod documents;
+pub mod raw;
 #[cfg(test)]
 mod tests;
 pub mod value;
@@ -16,7 +17,7 @@ use bytes::Bytes;
 use connector_core::answer::{AnswerError, Asked, Rewriter, Shape};
 use connector_core::origin::{ClusterId, Form, Hashed};
 
-pub use documents::{list, object, partial_list, table, watch};
+pub use documents::{list, long_list, object, partial_list, table, watch};
 
 /// The size of the chunks in which an answer comes: that of a TLS record, and of an HTTP/2 frame by default.
 pub const CHUNK: usize = 16 << 10;

@@ -5,7 +5,8 @@ use connector_core::answer::{Asked, RowObject, Shape};
 use serde_json::Value;
 
 use crate::{
-    asked, asked_one, chunks, list, local_name, local_namespace, object, partial_list, rewrite, table, value, watch,
+    asked, asked_one, chunks, list, local_name, local_namespace, long_list, object, partial_list, raw, rewrite, table,
+    value, watch,
 };
 
 /// More than fit one chunk.
@@ -80,4 +81,35 @@ fn anchor_says_the_same() {
         assert_eq!(values(&out), values(&rewritten(&asked, shape, &document)), "{shape:?}");
         assert_ne!(values(&out), values(&document), "{shape:?}");
     }
+}
+
+#[test]
+fn anchors_that_cut_say_the_same() {
+    type Anchor = fn(&Asked, &[u8], &mut Vec<u8>) -> Option<()>;
+    let cases: [(Asked, Shape, Bytes, Anchor); 5] = [
+        (asked(), Shape::List, list(COUNT), raw::list::<raw::SerdeJson>),
+        (asked(), Shape::List, list(COUNT), raw::list::<raw::SonicRs>),
+        (asked(), Shape::List, list(COUNT), |asked, document, out| value::list_by_simd_json(asked, document, out).ok()),
+        (asked_one(7), Shape::Object, object(7), raw::object::<raw::SerdeJson>),
+        (asked_one(7), Shape::Object, object(7), raw::object::<raw::SonicRs>),
+    ];
+    for (asked, shape, document, anchor) in cases {
+        let mut out = Vec::new();
+        anchor(&asked, &document, &mut out).unwrap();
+        assert_eq!(values(&out), values(&rewritten(&asked, shape, &document)), "{shape:?}");
+    }
+}
+
+#[test]
+fn long_lists_show_every_claim_each_time() {
+    let mut rewriter = connector_core::answer::Rewriter::new(asked(), Shape::List);
+    let mut parts = Vec::new();
+    for chunk in long_list(COUNT, 3) {
+        rewriter.push(chunk, &mut parts).unwrap();
+    }
+    rewriter.finish().unwrap();
+    let document = &values(&parts.concat())[0];
+    let items = document["items"].as_array().unwrap();
+    assert_eq!(items.len(), 3 * COUNT);
+    assert_local(&items[2 * COUNT..]);
 }

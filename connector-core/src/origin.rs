@@ -118,14 +118,32 @@ impl Hashed {
 
     /// The name in the control plane of an object, or of a connection secret, that is `name` in `namespace` locally.
     pub fn remote_name(&self, form: Form, namespace: &str, name: &str) -> String {
+        let name = self.remote_name_in_place(form, namespace, name);
+        String::from_utf8_lossy(name.as_bytes()).into_owned()
+    }
+
+    /// Whether `remote` is what [`Self::remote_name`] gives for an object.
+    pub(crate) fn is_remote_name(&self, form: Form, origin: &Origin<impl AsRef<str>>, remote: &[u8]) -> bool {
+        // A hash costs more than all else that is done for an object: most texts are seen not to be one.
+        remote.len() == form.prefix().len() + 16
+            && remote.starts_with(form.prefix().as_bytes())
+            && remote == self.remote_name_in_place(form, origin.namespace.as_ref(), origin.name.as_ref()).as_bytes()
+    }
+
+    /// [`Self::remote_name`] without an allocation.
+    fn remote_name_in_place(&self, form: Form, namespace: &str, name: &str) -> RemoteName {
         let mut hash = Sha256::new();
         for part in [name, "-x-", namespace, "-x-", self.cluster.as_str()] {
             hash.update(part.as_bytes());
         }
-        let mut out = String::with_capacity(form.prefix().len() + 16);
-        out.push_str(form.prefix());
-        push_hex(&mut out, &hash.finalize()[..8]);
-        out
+        let prefix = form.prefix().as_bytes();
+        let len = prefix.len() + 16;
+        let mut text = [0; RemoteName::MAX];
+        text[..prefix.len()].copy_from_slice(prefix);
+        for (digits, byte) in text[prefix.len()..len].chunks_exact_mut(2).zip(hash.finalize()) {
+            digits.copy_from_slice(&hex(byte));
+        }
+        RemoteName { text, len: len as u8 }
     }
 
     /// What in a text looks like remote names of one form: whole words, each once, in order. A name is not undone by itself;
@@ -166,35 +184,55 @@ impl Hashed {
     ///
     /// `None` when the object is not of this cluster, or its labels do not tell a local name: then it does not exist for
     /// the app cluster.
-    pub fn origin<'a>(
+    pub fn origin<T: AsRef<str>>(
         &self,
-        label: impl Fn(&str) -> Option<&'a str>,
-        annotation: impl Fn(&str) -> Option<&'a str>,
-    ) -> Option<Origin> {
-        if label(LABEL_CLUSTER)? != self.cluster.as_str() {
+        label: impl Fn(&str) -> Option<T>,
+        annotation: impl Fn(&str) -> Option<T>,
+    ) -> Option<Origin<T>> {
+        if label(LABEL_CLUSTER)?.as_ref() != self.cluster.as_str() {
             return None;
         }
         let namespace = label(LABEL_NAMESPACE)?;
         let labelled = label(LABEL_NAME)?;
         // The annotation counts only while the label vouches for it: annotations do not take part in selection.
         let name = match annotation(ANNOTATION_NAME) {
-            Some(full) if name_label(full) == labelled => full,
+            Some(full) if name_label(full.as_ref()) == labelled.as_ref() => full,
             _ => labelled,
         };
-        if namespace.is_empty() || name.is_empty() {
+        if namespace.as_ref().is_empty() || name.as_ref().is_empty() {
             return None;
         }
-        Some(Origin { namespace: namespace.to_owned(), name: name.to_owned() })
+        Some(Origin { namespace, name })
     }
 }
 
 /// Where the user sees an object: its namespace and name in the app cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Origin {
+pub struct Origin<T = String> {
     /// The namespace in the app cluster.
-    pub namespace: String,
+    pub namespace: T,
     /// The name in the app cluster.
-    pub name: String,
+    pub name: T,
+}
+
+impl From<Origin<&str>> for Origin {
+    fn from(origin: Origin<&str>) -> Self {
+        Self { namespace: origin.namespace.to_owned(), name: origin.name.to_owned() }
+    }
+}
+
+/// A name in the control plane: a prefix and 16 hex digits, in place.
+struct RemoteName {
+    text: [u8; Self::MAX],
+    len: u8,
+}
+
+impl RemoteName {
+    const MAX: usize = "claim-".len() + 16;
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.text[..usize::from(self.len)]
+    }
 }
 
 /// The value of [`LABEL_NAME`] for a local name: the name itself up to 63 characters, else a hash of it that fits.
@@ -205,16 +243,13 @@ pub fn name_label(name: &str) -> std::borrow::Cow<'_, str> {
         return name.into();
     }
     let mut out = String::from("sha256-");
-    push_hex(&mut out, &Sha256::digest(name.as_bytes())[..20]);
+    out.extend(Sha256::digest(name.as_bytes())[..20].iter().flat_map(|byte| hex(*byte)).map(char::from));
     out.into()
 }
 
-fn push_hex(out: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        for nibble in [byte >> 4, byte & 15] {
-            out.push(char::from_digit(nibble.into(), 16).expect("a nibble is below 16"));
-        }
-    }
+fn hex(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
 }
 
 #[cfg(test)]
@@ -259,7 +294,7 @@ mod tests {
         let (labels, annotations) = (labels.to_vec(), annotations.to_vec());
         let label = |key: &str| find(&labels, key).map(|v| &*v.leak());
         let annotation = |key: &str| find(&annotations, key).map(|v| &*v.leak());
-        scheme.origin(label, annotation)
+        scheme.origin(label, annotation).map(Origin::from)
     }
 
     #[test]

@@ -3,9 +3,10 @@
 //! It is the user's own text, except after a server-side apply: then kube-apiserver writes it anew from the body that it got
 //! (`managedfields: lastAppliedUpdater`), and that body was in remote terms.
 
-use memchr::memmem;
+use std::sync::LazyLock;
 
-use super::metadata::Subject;
+use memchr::memmem::Finder;
+
 use super::object::Parts;
 use super::{Asked, metadata};
 use crate::json::{Cursor, Error, Plan, Text};
@@ -16,7 +17,8 @@ pub(crate) const KEY: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Whether a value, as it stands in the answer, can be in remote terms: origin labels are in every applied body.
 pub(super) fn is_remote(raw: &[u8]) -> bool {
-    memmem::find(raw, RESERVED_PREFIX.as_bytes()).is_some()
+    static OURS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(RESERVED_PREFIX));
+    OURS.find(raw).is_some()
 }
 
 /// The applied configuration in local terms; `None` where it is not about this object, or no configuration at all: then it
@@ -26,7 +28,7 @@ pub(super) fn local(asked: &Asked, text: Text<'_>) -> Option<String> {
     let source = text.as_bytes();
     let mut plan = Plan::default();
     let parts = Parts::read(source, 0).ok()?;
-    let _: Subject<'_> = parts.rewrite(asked, source, &mut plan).ok()??;
+    parts.rewrite(asked, source, 0, &mut plan).ok()?.0?;
     remove_uid(source, parts.metadata?, &mut plan).ok()?;
     let mut out = Vec::with_capacity(source.len());
     plan.apply(source, &mut out);

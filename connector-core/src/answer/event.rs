@@ -36,12 +36,19 @@ impl Event {
         Ok(event)
     }
 
+    /// Whether it is known to be about an object, before that has come to its end; `source` is what has come.
+    pub(super) fn is_about_object(&self, source: &[u8]) -> Result<bool, Error> {
+        let Some(kind) = self.kind.as_ref().filter(|kind| !kind.is_empty()) else { return Ok(false) };
+        let (_, kind) = Cursor::new(source, kind.start).string()?;
+        Ok(!kind.is("BOOKMARK") && !kind.is("ERROR"))
+    }
+
     /// Plans the edits of an event whose object has these parts; false when it does not happen for the client.
     pub(super) fn rewrite(&self, asked: &Asked, source: &[u8], parts: Parts, plan: &mut Plan) -> Result<bool, Error> {
         match self.class(source)? {
             Class::Bookmark(_) => Ok(true),
             Class::Error(object) => Ok(report(asked, source, object, plan)),
-            Class::Object(_) => parts.rewrite(asked, source, plan).map(|subject| subject.is_some()),
+            Class::Object(_) => parts.rewrite(asked, source, 0, plan).map(|(subject, _)| subject.is_some()),
         }
     }
 

@@ -29,6 +29,15 @@ pub(super) enum Mode {
     Hold,
 }
 
+/// How much of a value has come when it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Its first byte, and most often all of it.
+    Begun,
+    /// All of it: it ends before this offset of the chunk.
+    Ended(usize),
+}
+
 impl Hold {
     pub(super) fn new(mode: Mode) -> Self {
         Self { carry: Vec::new(), mark: 0, mode, seen: 0 }
@@ -53,16 +62,35 @@ impl Hold {
         self.mode = Mode::Hold;
     }
 
-    /// All that is held, up to `at`, and where in the answer it begins.
-    pub(super) fn take<'a>(&'a mut self, chunk: &'a Bytes, at: usize) -> Result<(u64, &'a [u8]), AnswerError> {
+    /// All that is held, up to where a value is known to go, and where in the answer it begins; `None` when what began in a chunk
+    /// before has not ended. Where nothing is held it is what has not gone out.
+    pub(super) fn take<'a>(
+        &'a mut self,
+        chunk: &'a Bytes,
+        reach: Reach,
+    ) -> Result<Option<(u64, &'a [u8])>, AnswerError> {
         let base = self.seen + self.mark as u64 - self.carry.len() as u64;
-        if self.carry.is_empty() {
-            let source = &chunk[self.mark..at];
-            return if source.len() > MAX_HELD { Err(AnswerError::TooLarge) } else { Ok((base, source)) };
+        match reach {
+            Reach::Begun if self.carry.is_empty() => Ok(Some((base, &chunk[self.mark..]))),
+            Reach::Begun => Ok(None),
+            Reach::Ended(at) if self.carry.is_empty() => {
+                fits(at - self.mark)?;
+                Ok(Some((base, &chunk[self.mark..at])))
+            }
+            Reach::Ended(at) => {
+                self.carry_on(&chunk[self.mark..at])?;
+                self.mark = at;
+                Ok(Some((base, &self.carry)))
+            }
         }
-        self.carry_on(&chunk[self.mark..at])?;
-        self.mark = at;
-        Ok((base, &self.carry))
+    }
+
+    /// The offset in this chunk at which the first `len` bytes end that [`Self::take`] gave.
+    pub(super) fn end(&self, reach: Reach, len: usize) -> usize {
+        match reach {
+            Reach::Begun => self.mark + len,
+            Reach::Ended(at) => at,
+        }
     }
 
     /// What is held is done with.
@@ -91,10 +119,13 @@ impl Hold {
     }
 
     fn carry_on(&mut self, part: &[u8]) -> Result<(), AnswerError> {
-        if self.carry.len() + part.len() > MAX_HELD {
-            return Err(AnswerError::TooLarge);
-        }
+        fits(self.carry.len() + part.len())?;
         self.carry.extend_from_slice(part);
         Ok(())
     }
+}
+
+/// Refuses to hold more than [`MAX_HELD`] bytes.
+pub(super) fn fits(len: usize) -> Result<(), AnswerError> {
+    if len > MAX_HELD { Err(AnswerError::TooLarge) } else { Ok(()) }
 }

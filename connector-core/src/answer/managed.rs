@@ -105,7 +105,7 @@ impl<'a> Fields<'a, '_> {
             };
             if left {
                 weeder.keep();
-                if member.key.decode().is_some_and(|key| *key < *OWNER_FIELDS) {
+                if member.key.bytes().is_some_and(|key| *key < *OWNER_FIELDS.as_bytes()) {
                     anchor = Some(self.cursor.at());
                 }
             } else {
@@ -134,12 +134,12 @@ impl<'a> Fields<'a, '_> {
         let mut users = false;
         let mut ours = false;
         let any = self.weed(|this, member| {
-            let key = member.key.decode();
-            let name = key.as_deref().and_then(|key| key.strip_prefix(FIELD));
-            let reserved = name.is_some_and(|name| name.starts_with(RESERVED_PREFIX));
-            *set_owners |= name == Some(ANNOTATION_OWNERS);
+            let key = member.key.bytes();
+            let name = key.as_deref().and_then(|key| key.strip_prefix(FIELD.as_bytes()));
+            let reserved = name.is_some_and(|name| name.starts_with(RESERVED_PREFIX.as_bytes()));
+            *set_owners |= name == Some(ANNOTATION_OWNERS.as_bytes());
             ours |= reserved;
-            users |= !reserved && key.as_deref() != Some(".");
+            users |= !reserved && key.as_deref() != Some(b".");
             this.skip()?;
             Ok(!reserved)
         })?;

@@ -18,36 +18,29 @@ use crate::origin::{
 #[derive(Debug)]
 pub(super) struct Subject<'a> {
     /// What it is locally.
-    pub(super) origin: Origin,
+    pub(super) origin: Origin<Cow<'a, str>>,
     /// What it is called remotely.
     pub(super) remote_name: Text<'a>,
-    /// The connection secret that the user named, unless there is none.
-    pub(super) secret: Option<Secret>,
+    /// What the user calls the connection secret, unless there is none.
+    pub(super) secret: Option<Origin<Cow<'a, str>>>,
 }
 
-/// The two names of a connection secret.
-#[derive(Clone, Debug)]
-pub(super) struct Secret {
-    pub(super) local: String,
-    pub(super) remote: String,
-}
-
-/// Plans the edits of the `metadata` at offset `at`.
+/// Reads the `metadata` before which the cursor stands and plans its edits.
 ///
 /// `None`, and no edits, when the object does not exist for the client: it is not what was asked for, or does not say whose
 /// it is.
 pub(super) fn rewrite<'a>(
     asked: &Asked,
+    cursor: &mut Cursor<'a>,
     source: &'a [u8],
-    at: usize,
     plan: &mut Plan,
 ) -> Result<Option<Subject<'a>>, Error> {
     let mark = plan.mark();
-    let mut cursor = Cursor::new(source, at);
     if cursor.kind()? != Kind::Object {
-        return Ok(None);
+        return cursor.skip().map(|_| None);
     }
-    let members = Members::read(&mut cursor, source, plan)?;
+    let start = cursor.at();
+    let members = Members::read(cursor, source, plan)?;
     let Some((subject, name)) = members.subject(asked) else {
         plan.undo(mark);
         return Ok(None);
@@ -66,7 +59,7 @@ pub(super) fn rewrite<'a>(
     {
         plan.replace_string(value.clone(), &text);
     }
-    members.restore_owners(source, name, plan);
+    members.restore_owners(source, start, name, plan);
     if let Some(spot) = &members.spots[MANAGED] {
         let left = match members.managed_left {
             Some(left) => left,
@@ -87,12 +80,12 @@ const LABELS: usize = 2;
 const ANNOTATIONS: usize = 3;
 const OWNERS: usize = 4;
 const MANAGED: usize = 5;
-const KEYS: [&str; 6] = ["name", "namespace", "labels", "annotations", "ownerReferences", "managedFields"];
+const OWNER_REFERENCES: &str = "ownerReferences";
 
 /// What one pass over `metadata` finds.
 #[derive(Default)]
 struct Members<'a> {
-    /// The members of [`KEYS`].
+    /// Where the members stand that have a number.
     spots: [Option<Spot>; 6],
     remote_name: Option<Text<'a>>,
     labels: Weeded<'a>,
@@ -101,9 +94,6 @@ struct Members<'a> {
     owners: Option<Owners>,
     /// Whether anything is left of `managedFields`; unset where they could not be read yet.
     managed_left: Option<bool>,
-    /// The member behind which `ownerReferences` stand, and its end: in sorted order, and in that of the struct.
-    sorted_anchor: Option<(Entry, usize)>,
-    struct_anchor: Option<(Entry, usize)>,
 }
 
 /// Where a member of `metadata` stands.
@@ -139,12 +129,22 @@ impl<'a> Members<'a> {
             if let Some(spot) = last.take().and_then(|last| all.spots[last].as_mut()) {
                 spot.next = Some(entry.start);
             }
-            let found = KEYS.iter().position(|wanted| key.is(wanted));
+            let said = key.bytes();
+            let found = said.as_deref().and_then(|said| {
+                Some(match said {
+                    b"name" => NAME,
+                    b"namespace" => NAMESPACE,
+                    b"labels" => LABELS,
+                    b"annotations" => ANNOTATIONS,
+                    b"ownerReferences" => OWNERS,
+                    b"managedFields" => MANAGED,
+                    _ => return None,
+                })
+            });
             // What is there twice would be read one way here and another way by the client.
             if found.is_some_and(|found| all.spots[found].is_some()) {
                 return Err(Error::Syntax { at: entry.start });
             }
-            let mut emptied = false;
             let value = match (found, cursor.kind()?) {
                 (Some(NAME), Kind::String) => {
                     let (value, text) = cursor.string()?;
@@ -153,13 +153,11 @@ impl<'a> Members<'a> {
                 }
                 (Some(LABELS), Kind::Object) => {
                     all.labels = Weeded::read([LABEL_CLUSTER, LABEL_NAMESPACE, LABEL_NAME], cursor, source, plan)?;
-                    emptied = all.labels.emptied;
                     all.labels.whole.clone()
                 }
                 (Some(ANNOTATIONS), Kind::Object) => {
                     let wanted = [ANNOTATION_NAME, ANNOTATION_OWNERS, ANNOTATION_CONNECTION_SECRET];
                     all.annotations = Weeded::read(wanted, cursor, source, plan)?;
-                    emptied = all.annotations.emptied;
                     all.owners = all.annotations.values[1].as_deref().and_then(Owners::parse);
                     all.annotations.whole.clone()
                 }
@@ -172,14 +170,6 @@ impl<'a> Members<'a> {
                 }
                 _ => cursor.skip()?,
             };
-            if !emptied && !matches!(found, Some(OWNERS | MANAGED)) {
-                if key.decode().is_some_and(|key| *key < *KEYS[OWNERS]) {
-                    all.sorted_anchor = Some((entry, value.end));
-                }
-                if !key.is("finalizers") {
-                    all.struct_anchor = Some((entry, value.end));
-                }
-            }
             if let Some(found) = found {
                 all.spots[found] = Some(Spot { entry, value, next: None });
                 last = Some(found);
@@ -194,38 +184,57 @@ impl<'a> Members<'a> {
         let remote_name = self.remote_name?;
         let [cluster, namespace, label] = &self.labels.values;
         let labels = [(LABEL_CLUSTER, cluster), (LABEL_NAMESPACE, namespace), (LABEL_NAME, label)];
-        let find = |key: &str| labels.iter().find(|(known, _)| *known == key)?.1.as_deref();
+        let find = |key: &str| labels.iter().find(|(known, _)| *known == key)?.1.clone();
         let [full_name, _, secret] = &self.annotations.values;
-        let origin = asked.scheme.origin(find, |key| full_name.as_deref().filter(|_| key == ANNOTATION_NAME))?;
+        let origin = asked.scheme.origin(find, |key| full_name.clone().filter(|_| key == ANNOTATION_NAME))?;
         if !asked.covers(&origin) {
             return None;
         }
-        let secret = secret.as_deref().map(|local| Secret {
-            local: local.to_owned(),
-            remote: asked.scheme.remote_name(asked.form, &origin.namespace, local),
-        });
+        let secret = secret.clone().map(|name| Origin { namespace: origin.namespace.clone(), name });
         Some((Subject { origin, remote_name, secret }, name))
     }
 
     /// Puts the user's owner references where they were (wire rule 6.9): in the place of those that were set remotely, or
     /// where the order of the members wants them.
-    fn restore_owners(&self, source: &[u8], name: &Spot, plan: &mut Plan) {
+    fn restore_owners(&self, source: &[u8], start: usize, name: &Spot, plan: &mut Plan) {
         let structured = self.spots[LABELS].as_ref().is_some_and(|labels| name.entry.start < labels.entry.start);
         match (&self.spots[OWNERS], &self.owners) {
             (Some(spot), Some(owners)) => plan.replace(spot.value.clone(), &[owners.json(structured).as_bytes()]),
             (Some(spot), None) => spot.remove(name, plan),
             (None, Some(owners)) => {
-                let anchor = if structured { self.struct_anchor } else { self.sorted_anchor };
-                let Some((like, end)) = anchor else { return };
+                let Ok(Some((like, end))) = self.anchor(source, start, structured) else { return };
                 // The same whitespace as before the neighbour.
                 let space = source[like.lead..like.start].trim_ascii_start().strip_prefix(b",");
                 let space = space.unwrap_or(&source[like.lead..like.start]);
                 let colon: &[u8] = if space.is_empty() { b"\":" } else { b"\": " };
-                let key = KEYS[OWNERS].as_bytes();
+                let key = OWNER_REFERENCES.as_bytes();
                 plan.replace(end..end, &[b",", space, b"\"", key, colon, owners.json(structured).as_bytes()]);
             }
             (None, None) => {}
         }
+    }
+
+    /// The member behind which `ownerReferences` stand, and its end: in the order of the struct, or sorted.
+    fn anchor(&self, source: &[u8], start: usize, structured: bool) -> Result<Option<(Entry, usize)>, Error> {
+        let mut cursor = Cursor::new(source, start);
+        let mut walk = cursor.object()?;
+        let mut anchor = None;
+        while let Some(Member { key, entry }) = cursor.member(&mut walk)? {
+            let end = cursor.skip()?.end;
+            let stays = match () {
+                () if key.is("labels") => !self.labels.emptied,
+                () if key.is("annotations") => !self.annotations.emptied,
+                () => !key.is(OWNER_REFERENCES) && !key.is("managedFields"),
+            };
+            let comes_before = match structured {
+                true => !key.is("finalizers"),
+                false => key.decode().is_some_and(|key| *key < *OWNER_REFERENCES),
+            };
+            if stays && comes_before {
+                anchor = Some((entry, end));
+            }
+        }
+        Ok(anchor)
     }
 }
 

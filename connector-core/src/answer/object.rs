@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 
-use super::metadata::{self, Secret, Subject};
+use super::metadata::{self, Subject};
 use super::{AnswerError, Asked, Rewriter, Shape};
-use crate::json::{Cursor, Error, Kind, Plan};
+use crate::json::{Cursor, Error, Kind, Plan, Text};
+use crate::origin::Origin;
 
 /// Rewrites one object that is whole in memory, such as the answer to a write: [`Shape::Object`] in one chunk.
 ///
@@ -18,14 +19,48 @@ pub fn object(asked: &Asked, raw: &[u8]) -> Result<Vec<u8>, AnswerError> {
     Ok(out.concat())
 }
 
-/// Plans the edits of the object at offset `at`; `None` when it does not exist for the client.
+/// Reads the object before which the cursor stands and plans its edits; `None`, and no edits, when it does not exist for the
+/// client.
 pub(super) fn rewrite<'a>(
     asked: &Asked,
+    cursor: &mut Cursor<'a>,
     source: &'a [u8],
-    at: usize,
     plan: &mut Plan,
 ) -> Result<Option<Subject<'a>>, Error> {
-    Parts::read(source, at)?.rewrite(asked, source, plan)
+    let mut parts = Parts::default();
+    let mut subject = None;
+    let mut walk = cursor.object()?;
+    while let Some(member) = cursor.member(&mut walk)? {
+        cursor.kind()?;
+        let start = cursor.at();
+        if member.key.is("metadata") {
+            once(&mut parts.metadata, start)?;
+            subject = metadata::rewrite(asked, cursor, source, plan)?;
+        } else if member.key.is("spec") {
+            once(&mut parts.spec, start)?;
+            match &subject {
+                Some(Subject { secret: Some(secret), .. }) => rename_secret(asked, secret, cursor, plan)?,
+                _ => cursor.skip().map(drop)?,
+            }
+        } else {
+            cursor.skip()?;
+        }
+    }
+    // In the order of Kubernetes `metadata` comes first.
+    if let (Some(Subject { secret: Some(secret), .. }), Some(spec)) = (&subject, parts.spec)
+        && parts.metadata > Some(spec)
+    {
+        rename_secret(asked, secret, &mut Cursor::new(source, spec), plan)?;
+    }
+    Ok(subject)
+}
+
+/// Refuses a member that is there twice: it would be read one way here and another way by the client.
+pub(super) fn once(part: &mut Option<usize>, start: usize) -> Result<(), Error> {
+    match part.replace(start) {
+        Some(_) => Err(Error::Syntax { at: start }),
+        None => Ok(()),
+    }
 }
 
 /// Where the values of an object stand that are ever looked into.
@@ -47,35 +82,40 @@ impl Parts {
                 () if member.key.is("spec") => &mut parts.spec,
                 () => continue,
             };
-            if part.replace(start).is_some() {
-                return Err(Error::Syntax { at: start });
-            }
+            once(part, start)?;
         }
         Ok(parts)
     }
 
-    /// Plans the edits of the object of which these are the parts; `None` when it does not exist for the client.
+    /// Plans the edits of the object of which these are the parts; `None` when it does not exist for the client. `depth` is
+    /// that of the parts. Behind the `metadata` the document may be incomplete; the offset is where it ends.
     pub(super) fn rewrite<'a>(
         self,
         asked: &Asked,
         source: &'a [u8],
+        depth: u32,
         plan: &mut Plan,
-    ) -> Result<Option<Subject<'a>>, Error> {
-        let Some(metadata) = self.metadata else { return Ok(None) };
-        let Some(subject) = metadata::rewrite(asked, source, metadata, plan)? else { return Ok(None) };
-        if let (Some(spec), Some(secret)) = (self.spec, &subject.secret) {
-            rename_secret(secret, source, spec, plan)?;
+    ) -> Result<(Option<Subject<'a>>, usize), Error> {
+        let Some(metadata) = self.metadata else { return Ok((None, 0)) };
+        let mut cursor = Cursor::within(source, metadata, depth);
+        let subject = metadata::rewrite(asked, &mut cursor, source, plan)?;
+        if let (Some(spec), Some(Subject { secret: Some(secret), .. })) = (self.spec, &subject) {
+            rename_secret(asked, secret, &mut Cursor::within(source, spec, depth), plan)?;
         }
-        Ok(Some(subject))
+        Ok((subject, cursor.at()))
     }
 }
 
-/// Plans that the `spec` at offset `at` names the connection secret as the user did. Only a name that was made from the user's
-/// is changed: an object that was imported keeps the one it had.
-pub(super) fn rename_secret(secret: &Secret, source: &[u8], at: usize, plan: &mut Plan) -> Result<(), Error> {
-    let mut cursor = Cursor::new(source, at);
+/// Reads the `spec` before which the cursor stands and plans that it names the connection secret as the user did. Only a name
+/// that was made from the user's is changed: an object that was imported keeps the one it had.
+pub(super) fn rename_secret(
+    asked: &Asked,
+    secret: &Origin<impl AsRef<str>>,
+    cursor: &mut Cursor<'_>,
+    plan: &mut Plan,
+) -> Result<(), Error> {
     if cursor.kind()? != Kind::Object {
-        return Ok(());
+        return cursor.skip().map(drop);
     }
     let mut spec = cursor.object()?;
     while let Some(member) = cursor.member(&mut spec)? {
@@ -87,8 +127,8 @@ pub(super) fn rename_secret(secret: &Secret, source: &[u8], at: usize, plan: &mu
         while let Some(member) = cursor.member(&mut reference)? {
             if member.key.is("name") && cursor.kind()? == Kind::String {
                 let (value, text) = cursor.string()?;
-                if text.is(&secret.remote) {
-                    plan.replace_string(value, &secret.local);
+                if is_remote(asked, secret, text) {
+                    plan.replace_string(value, secret.name.as_ref());
                 }
             } else {
                 cursor.skip()?;
@@ -96,4 +136,9 @@ pub(super) fn rename_secret(secret: &Secret, source: &[u8], at: usize, plan: &mu
         }
     }
     Ok(())
+}
+
+/// Whether a text is the remote name of what the user calls `local`.
+pub(super) fn is_remote(asked: &Asked, local: &Origin<impl AsRef<str>>, text: Text<'_>) -> bool {
+    text.bytes().is_some_and(|text| asked.scheme.is_remote_name(asked.form, local, &text))
 }

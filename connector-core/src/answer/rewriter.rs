@@ -5,13 +5,13 @@ mod end;
 use bytes::{Bytes, BytesMut};
 
 use super::event::Event as WatchEvent;
-use super::hold::{Hold, Mode};
-use super::metadata::Secret;
+use super::hold::{Hold, Mode, Reach};
 use super::object::Parts;
 use super::out::Out;
 use super::table::Columns;
 use super::{AnswerError, Asked, Shape};
 use crate::json::{Event, Kind, Plan, Scanner, Sink, Weeder};
+use crate::origin::Origin;
 
 /// Rewrites one answer, chunk by chunk, whatever the chunks.
 ///
@@ -21,6 +21,9 @@ use crate::json::{Event, Kind, Plan, Scanner, Sink, Weeder};
 /// Of an object in a list only what comes before the end of its `metadata` is held back, of a Table one row, of a watch one
 /// event; at most [`MAX_HELD`](super::MAX_HELD) bytes. Everything else goes out with the chunk in which it came, an event with the chunk that
 /// ends it. At the end of a watch's chunk nothing is kept but the beginning of an event.
+///
+/// It allocates for a chunk, not for an object. Parts of 4 KiB and more that are as they came are slices of the chunk, which they
+/// keep in memory; shorter ones are copied together.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -51,6 +54,8 @@ pub struct Rewriter {
     item: Item,
     event: WatchEvent,
     columns: Columns,
+    /// What the user calls the connection secret of the object that is being gone through, where [`Item::renames`].
+    secret: Origin,
     plan: Plan,
     scratch: BytesMut,
     failed: Option<AnswerError>,
@@ -114,8 +119,8 @@ struct Item {
     /// Where its parts stand, counted from the beginning of what is held.
     parts: Parts,
     state: ItemState,
-    /// What `spec` may still have to say.
-    secret: Option<Secret>,
+    /// Whether `spec` comes yet and may name the connection secret.
+    renames: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -146,6 +151,7 @@ impl Rewriter {
             item: Item::default(),
             event: WatchEvent::default(),
             columns: Columns::default(),
+            secret: Origin { namespace: String::new(), name: String::new() },
             plan: Plan::default(),
             scratch: BytesMut::new(),
             failed: None,
@@ -213,48 +219,61 @@ impl Rewriter {
         self.hold.end_chunk(out)
     }
 
-    /// A value begins at `at`.
+    /// A value begins at `at`. What is read anyhow is read at once where it lies in the chunk, and not looked for first.
     fn value(&mut self, kind: Kind, at: &mut usize, out: &mut Out<'_>) -> Result<(), AnswerError> {
         let here = self.hold.offset(*at);
-        let enter = match (self.place, self.member, kind) {
+        let mut enter = None;
+        let mut behind = None;
+        match (self.place, self.member, kind) {
             (Place::Start, ..) => return self.start(kind, at, out),
-            (Place::Root, Member::Items, Kind::Array) => Some(Place::Items),
-            (Place::Root, Member::Rows, Kind::Array) if matches!(self.shape, Shape::Table(_)) => Some(Place::Rows),
+            (Place::Root, Member::Items, Kind::Array) => enter = Some(Place::Items),
+            (Place::Root, Member::Rows, Kind::Array) if matches!(self.shape, Shape::Table(_)) => {
+                enter = Some(Place::Rows);
+            }
             (Place::Items, _, kind) => {
                 self.list.element = here;
                 self.item = Item::default();
-                (kind == Kind::Object).then_some(Place::Item)
+                enter = (kind == Kind::Object).then_some(Place::Item);
             }
-            (Place::Rows, ..) => {
+            (Place::Rows, _, kind) => {
                 self.list.element = here;
-                None
+                if kind == Kind::Object {
+                    behind = self.end_element(Reach::Begun, out)?;
+                }
             }
-            (Place::Item, Member::Metadata, _) => {
+            (Place::Item, Member::Metadata, kind) => {
                 self.once(self.item.parts.metadata.is_some(), *at)?;
                 self.item.parts.metadata = Some(here);
-                None
+                if kind == Kind::Object {
+                    behind = self.decide(Reach::Begun, out)?;
+                }
             }
-            (Place::Item, Member::Spec, _) => {
+            (Place::Item, Member::Spec, kind) => {
                 self.once(self.item.parts.spec.is_some(), *at)?;
                 self.item.parts.spec = Some(here);
-                if self.item.secret.is_some() {
-                    self.hold.begin(*at, out);
+                if kind == Kind::Object {
+                    behind = self.rename_secret(Reach::Begun, out)?;
                 }
-                None
+                if self.item.renames && self.shape != Shape::Watch {
+                    self.hold.begin(*at, out);
+                    self.item.parts.spec = Some(0);
+                }
             }
             (Place::Event, Member::Type, _) => {
                 self.once(self.event.kind.is_some(), *at)?;
                 self.event.kind = Some(here..here);
-                None
             }
             (Place::Event, Member::Object, kind) => {
                 self.once(self.event.object.is_some(), *at)?;
                 self.event.object = Some(here..here);
-                self.item = Item::default();
-                (kind == Kind::Object).then_some(Place::Item)
+                enter = (kind == Kind::Object).then_some(Place::Item);
             }
-            _ => None,
-        };
+            _ => {}
+        }
+        if let Some(behind) = behind {
+            self.scanner.pass();
+            *at = behind;
+        }
         if let Some(place) = enter {
             self.enter(place, at)?;
             if matches!(place, Place::Items | Place::Rows) {
@@ -280,6 +299,7 @@ impl Rewriter {
             Shape::Watch => {
                 self.hold.begin(*at, out);
                 self.event = WatchEvent::default();
+                self.item = Item::default();
                 self.enter(Place::Event, at)
             }
             Shape::TableWatch(_) => {
@@ -299,9 +319,9 @@ impl Rewriter {
     /// A value that was passed over ends before `at`.
     fn end(&mut self, at: usize, out: &mut Out<'_>) -> Result<(), AnswerError> {
         match (self.place, self.member) {
-            (Place::Items | Place::Rows, _) => self.end_element(at, out),
-            (Place::Item, Member::Metadata) if self.shape != Shape::Watch => self.decide(at, out),
-            (Place::Item, Member::Spec) => self.rename_secret(at, out),
+            (Place::Items | Place::Rows, _) => self.end_element(Reach::Ended(at), out).map(drop),
+            (Place::Item, Member::Metadata) => self.decide(Reach::Ended(at), out).map(drop),
+            (Place::Item, Member::Spec) => self.rename_secret(Reach::Ended(at), out).map(drop),
             (Place::Event, Member::Type) => {
                 self.event.kind = self.event.kind.take().map(|range| range.start..self.hold.offset(at));
                 Ok(())
@@ -323,8 +343,8 @@ impl Rewriter {
                 if self.list.weeder.kept() == 0 && self.list.weeder.has_removed() {
                     out.write(b"]");
                 } else {
-                    let (_, source) = self.hold.take(out.chunk, at)?;
-                    out.keep(source);
+                    let held = self.hold.take(out.chunk, Reach::Ended(at))?;
+                    out.keep(held.map_or(&[], |(_, source)| source));
                 }
                 self.hold.release(at, Mode::Pass);
                 self.place = Place::Root;
@@ -342,7 +362,7 @@ impl Rewriter {
                     self.place = Place::Items;
                     if self.item.state == ItemState::Undecided {
                         // Without metadata it is nobody's.
-                        self.end_element(at, out)?;
+                        self.end_element(Reach::Ended(at), out)?;
                     }
                     self.hold.begin(at, out);
                     Ok(())

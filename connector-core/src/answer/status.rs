@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::object::Parts;
+use super::object;
 use super::{Asked, RowObject};
 use crate::json::{Cursor, Kind, Plan};
 use crate::origin::{ANNOTATION_OWNERS, RESERVED_PREFIX};
@@ -101,7 +101,7 @@ fn of_reserved(asked: &Asked, object: &str) -> Option<String> {
 fn local_object(asked: &Asked, object: &str) -> Option<String> {
     let source = object.as_bytes();
     let mut plan = Plan::default();
-    Parts::read(source, 0).ok()?.rewrite(asked, source, &mut plan).ok()??;
+    object::rewrite(asked, &mut Cursor::new(source, 0), source, &mut plan).ok()??;
     let mut out = Vec::with_capacity(source.len());
     plan.apply(source, &mut out);
     String::from_utf8(out).ok().filter(|object| !object.contains(RESERVED_PREFIX))

@@ -1,45 +1,56 @@
 //! Tables: rows whose cells come before the object that tells the origin (wire rules 7.12 to 7.14).
 
 use super::metadata::Subject;
+use super::object::{is_remote, once};
 use super::{Asked, RowObject, object};
 use crate::json::{Cursor, Error, Kind, Plan, Weeder};
 
-/// Plans the edits of the row at offset `at`; false when it does not exist for the client, as a row without an object, which
-/// cannot be verified.
-pub(super) fn row(asked: &Asked, show: RowObject, source: &[u8], at: usize, plan: &mut Plan) -> Result<bool, Error> {
-    let mut cursor = Cursor::new(source, at);
+/// Reads the row before which the cursor stands and plans its edits; false, and edits that mean nothing, when it does not exist
+/// for the client, as a row without an object, which cannot be verified.
+pub(super) fn row<'a>(
+    asked: &Asked,
+    show: RowObject,
+    cursor: &mut Cursor<'a>,
+    source: &'a [u8],
+    plan: &mut Plan,
+) -> Result<bool, Error> {
     if cursor.kind()? != Kind::Object {
-        return Ok(false);
+        return cursor.skip().map(|_| false);
     }
-    let (mut cells, mut object) = (None, None);
+    let (mut cells, mut object, mut subject) = (None, None, None);
     let mut walk = cursor.object()?;
     while let Some(member) = cursor.member(&mut walk)? {
-        let value = cursor.skip()?;
-        let part = match () {
-            () if member.key.is("cells") => &mut cells,
-            () if member.key.is("object") => &mut object,
-            () => continue,
-        };
-        if part.replace(value).is_some() {
-            return Err(Error::Syntax { at: member.entry.start });
+        let kind = cursor.kind()?;
+        let start = cursor.at();
+        if member.key.is("cells") {
+            once(&mut cells, start)?;
+            cursor.skip()?;
+        } else if member.key.is("object") {
+            once(&mut object, start)?;
+            if kind != Kind::Object {
+                cursor.skip()?;
+                continue;
+            }
+            let mark = plan.mark();
+            subject = object::rewrite(asked, cursor, source, plan)?;
+            if show == RowObject::Null {
+                plan.undo(mark);
+                plan.replace(start..cursor.at(), &[b"null"]);
+            }
+        } else {
+            cursor.skip()?;
         }
     }
-    let Some(object) = object.filter(|object| source[object.start] == b'{') else { return Ok(false) };
-    let mark = plan.mark();
-    let Some(subject) = object::rewrite(asked, source, object.start, plan)? else { return Ok(false) };
-    if show == RowObject::Null {
-        plan.undo(mark);
-        plan.replace(object, &[b"null"]);
-    }
+    let Some(subject) = subject else { return Ok(false) };
     if let Some(cells) = cells {
-        rename_cells(&subject, source, cells.start, plan)?;
+        rename_cells(asked, &subject, source, cells, plan)?;
     }
     Ok(true)
 }
 
 /// The cell of the column `Name` is the object's name, and user columns may repeat it or show the connection secret: whatever
 /// says exactly one of the two remote names says the local one instead. All others are the user's.
-fn rename_cells(subject: &Subject<'_>, source: &[u8], at: usize, plan: &mut Plan) -> Result<(), Error> {
+fn rename_cells(asked: &Asked, subject: &Subject<'_>, source: &[u8], at: usize, plan: &mut Plan) -> Result<(), Error> {
     let mut cursor = Cursor::new(source, at);
     if cursor.kind()? != Kind::Array {
         return Ok(());
@@ -54,8 +65,8 @@ fn rename_cells(subject: &Subject<'_>, source: &[u8], at: usize, plan: &mut Plan
         let (cell, text) = cursor.string()?;
         if text.is(&remote_name) {
             plan.replace_string(cell, &subject.origin.name);
-        } else if let Some(secret) = subject.secret.as_ref().filter(|secret| text.is(&secret.remote)) {
-            plan.replace_string(cell, &secret.local);
+        } else if let Some(secret) = subject.secret.as_ref().filter(|secret| is_remote(asked, secret, text)) {
+            plan.replace_string(cell, &secret.name);
         }
     }
     Ok(())
@@ -112,7 +123,7 @@ pub(super) fn whole(
 ) -> Result<bool, Error> {
     let parts = Parts::read(source, at)?;
     if !parts.is_table {
-        return object::rewrite(asked, source, at, plan).map(|subject| subject.is_some());
+        return object::rewrite(asked, &mut Cursor::new(source, at), source, plan).map(|subject| subject.is_some());
     }
     let mut weeder = Weeder::default();
     if let Some(rows) = parts.rows {
@@ -120,12 +131,11 @@ pub(super) fn whole(
         if cursor.kind()? == Kind::Array {
             let mut walk = cursor.array()?;
             while let Some(entry) = cursor.element(&mut walk)? {
-                let end = cursor.skip()?.end;
                 let mark = weeder.lead(source, entry, plan);
-                if row(asked, show, source, entry.start, plan)? {
+                if row(asked, show, &mut cursor, source, plan)? {
                     weeder.keep();
                 } else {
-                    weeder.remove(mark, entry, end, plan);
+                    weeder.remove(mark, entry, cursor.at(), plan);
                 }
             }
         }

@@ -93,6 +93,7 @@ impl Live {
         let find = |map: &BTreeMap<String, String>, key: &str| map.get(key).cloned();
         let origin =
             scheme.origin(|key| labels.get(key).map(String::as_str), |key| annotations.get(key).map(String::as_str));
+        let origin: Option<Origin> = origin.map(Origin::from);
 
         // A spec of another shape names no secret.
         let spec: Spec = object.spec.and_then(|spec| serde_json::from_str(spec.get()).ok()).unwrap_or_default();

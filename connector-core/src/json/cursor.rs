@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::skip::{Skip, quote_or_escape};
-use super::{Error, Kind, is_space};
+use super::skip::{Skip, end_of_string};
+use super::{Error, Kind, MAX_DEPTH, is_space};
 
 /// Reads one value of a slice, part by part, without allocating.
 ///
@@ -29,6 +29,8 @@ use super::{Error, Kind, is_space};
 pub struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Containers that are open where it stands.
+    depth: u32,
 }
 
 /// Where a [`Cursor`] stands in one container that it has entered.
@@ -74,37 +76,61 @@ pub struct Text<'a> {
 
 impl<'a> Text<'a> {
     /// What it says; borrowed unless it has escapes. `None` when it is not Unicode.
+    #[inline]
     pub fn decode(&self) -> Option<Cow<'a, str>> {
         if self.escaped {
-            serde_json::from_slice(self.quoted).ok().map(Cow::Owned)
+            self.unescape().map(Cow::Owned)
         } else {
             std::str::from_utf8(self.plain()).ok().map(Cow::Borrowed)
         }
     }
 
+    /// The same as bytes, which need not be UTF-8 where nothing is escaped.
+    #[inline(always)]
+    pub(crate) fn bytes(&self) -> Option<Cow<'a, [u8]>> {
+        if self.escaped {
+            self.unescape().map(|said| Cow::Owned(said.into_bytes()))
+        } else {
+            Some(Cow::Borrowed(self.plain()))
+        }
+    }
+
     /// Whether it says `text`, however it is written.
+    #[inline(always)]
     pub fn is(&self, text: &str) -> bool {
-        if self.escaped { self.decode().is_some_and(|said| said == text) } else { self.plain() == text.as_bytes() }
+        if self.escaped { self.unescape().is_some_and(|said| said == text) } else { self.plain() == text.as_bytes() }
     }
 
     /// Whether what it says begins with `prefix`, however it is written.
+    #[inline(always)]
     pub fn starts_with(&self, prefix: &str) -> bool {
         if self.escaped {
-            self.decode().is_some_and(|said| said.starts_with(prefix))
+            self.unescape().is_some_and(|said| said.starts_with(prefix))
         } else {
             self.plain().starts_with(prefix.as_bytes())
         }
     }
 
+    #[inline(always)]
     fn plain(&self) -> &'a [u8] {
         &self.quoted[1..self.quoted.len() - 1]
+    }
+
+    #[cold]
+    fn unescape(&self) -> Option<String> {
+        serde_json::from_slice(self.quoted).ok()
     }
 }
 
 impl<'a> Cursor<'a> {
     /// A cursor before the value that begins at offset `at`, or behind whitespace there.
     pub fn new(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at }
+        Self::within(bytes, at, 0)
+    }
+
+    /// The same where `depth` containers are open around the value.
+    pub(crate) fn within(bytes: &'a [u8], at: usize, depth: u32) -> Self {
+        Self { bytes, at, depth }
     }
 
     /// The offset at which it stands.
@@ -116,6 +142,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Error::Syntax`] when none begins here.
+    #[inline(always)]
     pub fn kind(&mut self) -> Result<Kind, Error> {
         Kind::of(self.peek()?).ok_or(self.wrong())
     }
@@ -124,6 +151,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Error::Syntax`] when something else comes.
+    #[inline(always)]
     pub fn object(&mut self) -> Result<Walk, Error> {
         self.enter(b'{')
     }
@@ -132,6 +160,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Error::Syntax`] when something else comes.
+    #[inline(always)]
     pub fn array(&mut self) -> Result<Walk, Error> {
         self.enter(b'[')
     }
@@ -140,6 +169,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Error::Syntax`] when something else comes.
+    #[inline(always)]
     pub fn member(&mut self, walk: &mut Walk) -> Result<Option<Member<'a>>, Error> {
         let Some(entry) = self.separate(walk, b'}')? else { return Ok(None) };
         let (_, key) = self.string()?;
@@ -154,6 +184,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Error::Syntax`] when something else comes.
+    #[inline(always)]
     pub fn element(&mut self, walk: &mut Walk) -> Result<Option<Entry>, Error> {
         self.separate(walk, b']')
     }
@@ -162,69 +193,85 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Error::Syntax`] when none comes or it has no end; [`Error::TooDeep`].
+    #[inline(always)]
     pub fn skip(&mut self) -> Result<Range<usize>, Error> {
-        let kind = self.kind()?;
+        let first = self.peek()?;
         let start = self.at;
-        let end = match (Skip::begin(kind).run(self.bytes, start + 1, 0)?, kind) {
-            (Some(end), _) => end,
-            (None, Kind::Scalar) => self.bytes.len(),
-            (None, _) => return Err(Error::Syntax { at: self.bytes.len() }),
+        let end = match (first, self.bytes.get(start + 1)) {
+            (b'"', _) => end_of_string(self.bytes, start + 1).map(|(end, _)| end),
+            // Empty ones are most of what `managedFields` are made of.
+            (b'{', Some(b'}')) | (b'[', Some(b']')) if self.depth < MAX_DEPTH => Some(start + 2),
+            _ => self.skip_long(first)?,
         };
-        self.at = end;
-        Ok(start..end)
+        self.at = end.ok_or(Error::Syntax { at: self.bytes.len() })?;
+        Ok(start..self.at)
+    }
+
+    /// Where a value ends that begins here with this byte.
+    fn skip_long(&self, first: u8) -> Result<Option<usize>, Error> {
+        let kind = Kind::of(first).ok_or(self.wrong())?;
+        let end = Skip::begin(kind).run(self.bytes, self.at + 1, self.depth)?;
+        Ok(end.or((kind == Kind::Scalar).then_some(self.bytes.len())))
     }
 
     /// Reads the string that comes next; the offsets of it, with its quotes, and what it says.
     ///
     /// # Errors
     /// [`Error::Syntax`] when something else comes or it has no end.
+    #[inline(always)]
     pub fn string(&mut self) -> Result<(Range<usize>, Text<'a>), Error> {
         if self.peek()? != b'"' {
             return Err(self.wrong());
         }
         let start = self.at;
-        let mut at = start + 1;
-        let mut escaped = false;
-        let end = loop {
-            match quote_or_escape(self.bytes.get(at..).ok_or(self.wrong())?, 0).map(|found| at + found) {
-                Some(stop) if self.bytes[stop] == b'"' => break stop + 1,
-                Some(stop) => at = stop + 2,
-                None => return Err(Error::Syntax { at: self.bytes.len() }),
-            }
-            escaped = true;
-        };
+        let end = end_of_string(self.bytes, start + 1);
+        let (end, escaped) = end.ok_or(Error::Syntax { at: self.bytes.len() })?;
         self.at = end;
         Ok((start..end, Text { quoted: &self.bytes[start..end], escaped }))
     }
 
+    #[inline(always)]
     fn enter(&mut self, bracket: u8) -> Result<Walk, Error> {
         if self.peek()? != bracket {
             return Err(self.wrong());
         }
+        if self.depth == MAX_DEPTH {
+            return Err(Error::TooDeep);
+        }
+        self.depth += 1;
         self.at += 1;
         Ok(Walk { open: self.at, first: true })
     }
 
+    #[inline(always)]
     fn separate(&mut self, walk: &mut Walk, close: u8) -> Result<Option<Entry>, Error> {
         let lead = self.at;
-        match (self.peek()?, walk.first) {
-            (byte, _) if byte == close => {
-                self.at += 1;
-                return Ok(None);
-            }
-            (b',', false) => {
-                self.at += 1;
-                self.peek()?;
-            }
-            (_, true) => {}
-            (_, false) => return Err(self.wrong()),
+        let byte = self.peek()?;
+        if byte == b',' && !walk.first {
+            self.at += 1;
+            self.peek()?;
+        } else if byte == close {
+            self.depth -= 1;
+            self.at += 1;
+            return Ok(None);
+        } else if !walk.first {
+            return Err(self.wrong());
         }
         walk.first = false;
         Ok(Some(Entry { lead, start: self.at }))
     }
 
     /// The next byte that is not whitespace; it stays the next one.
+    #[inline(always)]
     fn peek(&mut self) -> Result<u8, Error> {
+        match self.bytes.get(self.at) {
+            Some(&byte) if byte > b' ' => Ok(byte),
+            _ => self.peek_behind_space(),
+        }
+    }
+
+    #[cold]
+    fn peek_behind_space(&mut self) -> Result<u8, Error> {
         while let Some(&byte) = self.bytes.get(self.at) {
             if !is_space(byte) {
                 return Ok(byte);

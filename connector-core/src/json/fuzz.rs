@@ -1,6 +1,7 @@
 //! What fuzzing does with both readers; not part of the API.
 
-use super::{Cursor, Error, Event, Kind, Scanner};
+use super::block::naive;
+use super::{Cursor, Error, Event, Kind, MAX_DEPTH, Scanner};
 
 /// Takes the first byte for the size of the chunks, and reads the rest.
 ///
@@ -20,6 +21,17 @@ pub fn fuzz_json(data: &[u8]) {
         let is_open = Cursor::new(document, 0).kind() == Ok(Kind::Scalar);
         assert!(is_open || scan(document, usize::MAX, false).is_ok(), "{} is refused", document.escape_ascii());
     }
+}
+
+/// Takes the first byte for the size of the chunks and the second for how deep the rest may be, and looks for its end by every
+/// instruction set that the processor has.
+///
+/// # Panics
+/// When one of them differs from a reading byte by byte.
+pub fn fuzz_blocks(data: &[u8]) {
+    let [size, depth, bytes @ ..] = data else { return };
+    let limit = if *depth == 0 { MAX_DEPTH } else { u32::from(*depth) };
+    naive::compare(bytes, usize::from(*size).max(1), limit);
 }
 
 /// All events of a document and where they are, each container entered or none.

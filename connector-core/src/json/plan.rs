@@ -68,8 +68,20 @@ impl Plan {
     /// Puts a JSON string that says `text` in the place of a value.
     pub fn replace_string(&mut self, range: Range<usize>, text: &str) {
         let from = self.texts.len();
-        serde_json::to_writer(&mut self.texts, text).expect("a string can be written into memory");
+        if text.bytes().fold(true, |plain, byte| plain & (byte >= b' ') & (byte != b'"') & (byte != b'\\')) {
+            self.texts.reserve(text.len() + 2);
+            self.texts.push(b'"');
+            self.texts.extend_from_slice(text.as_bytes());
+            self.texts.push(b'"');
+        } else {
+            serde_json::to_writer(&mut self.texts, text).expect("a string can be written into memory");
+        }
         self.edits.push(Edit { from: range.start, to: range.end, text: from..self.texts.len() });
+    }
+
+    /// Whether nothing would change.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.edits.is_empty()
     }
 
     /// The state to which [`Self::undo`] can go back.
@@ -91,7 +103,9 @@ impl Plan {
             if at < edit.from {
                 sink.keep(&source[at..edit.from]);
             }
-            sink.write(&self.texts[edit.text.clone()]);
+            if !edit.text.is_empty() {
+                sink.write(&self.texts[edit.text.clone()]);
+            }
             at = edit.to;
         }
         if at < source.len() {

@@ -1,7 +1,10 @@
 //! The push scanner: chunks in, events and offsets out.
 
-use super::skip::{Skip, quote_or_escape};
-use super::{Error, Kind, is_space};
+use memchr::memchr2;
+
+use super::block::WINDOW;
+use super::skip::Skip;
+use super::{Error, Kind, block, is_space};
 
 /// What the [`Scanner`] has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,10 +107,22 @@ impl Scanner {
         Ok(())
     }
 
+    /// Containers that are open around the value that [`Event::Value`] has just told.
+    pub(crate) fn depth(&self) -> u32 {
+        self.entered
+    }
+
+    /// The value that [`Event::Value`] has just told was read by a [`Cursor`](super::Cursor): the next offset is the one behind it.
+    pub(crate) fn pass(&mut self) {
+        debug_assert!(matches!(self.state, State::Begun(_)));
+        self.behind_value();
+    }
+
     /// Goes on from offset `at` of `chunk` to the next event and moves `at` there; `None` when the chunk is used up.
     ///
     /// # Errors
     /// [`Error::Syntax`] and [`Error::TooDeep`]: who wrote the document is at fault.
+    #[inline]
     pub fn next(&mut self, chunk: &[u8], at: &mut usize) -> Result<Option<Event>, Error> {
         loop {
             match self.state {
@@ -134,7 +149,7 @@ impl Scanner {
                         *at += 1;
                     }
                     let Some(&byte) = chunk.get(*at) else { break };
-                    if let Some(event) = self.token(byte, at)? {
+                    if let Some(event) = self.token(byte, chunk, at)? {
                         return Ok(Some(event));
                     }
                 }
@@ -145,7 +160,8 @@ impl Scanner {
     }
 
     /// Takes the one byte that is not whitespace, between values.
-    fn token(&mut self, byte: u8, at: &mut usize) -> Result<Option<Event>, Error> {
+    #[inline(always)]
+    fn token(&mut self, byte: u8, chunk: &[u8], at: &mut usize) -> Result<Option<Event>, Error> {
         let wrong = Error::Syntax { at: *at };
         match (self.state, byte) {
             (State::FirstElement, b']') | (State::FirstKey, b'}') => {
@@ -158,7 +174,12 @@ impl Scanner {
                 return Ok(Some(Event::Value(kind)));
             }
             (State::FirstKey | State::NextKey, b'"') => {
-                self.key = Key::new();
+                if let Some(len) = self.key.take_window(chunk, *at + 1) {
+                    self.state = State::Colon;
+                    *at += len + 2;
+                    return Ok(Some(Event::Key));
+                }
+                self.key.clear();
                 self.state = State::Key;
             }
             (State::Colon, b':') => self.state = State::Value,
@@ -188,7 +209,7 @@ impl Scanner {
 /// A key as it comes in, decoded as far as keys that anybody asks for need it.
 #[derive(Clone, Debug)]
 struct Key {
-    bytes: [u8; 32],
+    bytes: [u8; WINDOW],
     len: u8,
     escape: Escape,
     /// Longer than the room for it, or beyond ASCII by an escape: equal to nothing that is asked for.
@@ -205,7 +226,20 @@ enum Escape {
 
 impl Key {
     const fn new() -> Self {
-        Self { bytes: [0; 32], len: 0, escape: Escape::None, other: false }
+        Self { bytes: [0; WINDOW], len: 0, escape: Escape::None, other: false }
+    }
+
+    fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Takes a key that has no escapes and ends in the window at `at`, as nearly all do; how long it is.
+    #[inline(always)]
+    fn take_window(&mut self, chunk: &[u8], at: usize) -> Option<usize> {
+        let window = chunk.get(at..at + WINDOW)?.first_chunk()?;
+        let len = block::quote_or_escape(window).filter(|&found| window[found] == b'"')?;
+        *self = Self { bytes: *window, len: len as u8, escape: Escape::None, other: false };
+        Some(len)
     }
 
     fn get(&self) -> Option<&[u8]> {
@@ -217,7 +251,7 @@ impl Key {
         while let Some(&byte) = chunk.get(*at) {
             match self.escape {
                 Escape::None => {
-                    let stop = quote_or_escape(chunk, *at);
+                    let stop = memchr2(b'"', b'\\', &chunk[*at..]).map(|found| *at + found);
                     self.push(&chunk[*at..stop.unwrap_or(chunk.len())]);
                     let Some(stop) = stop else { break };
                     *at = stop + 1;

@@ -1,77 +1,120 @@
 //! What a rewriter does where something that it holds ends.
 
 use super::{ItemState, Place, Rewriter, WatchEvent};
-use crate::answer::hold::Mode;
+use crate::answer::hold::{Mode, Reach, fits};
 use crate::answer::object::rename_secret;
 use crate::answer::out::Out;
 use crate::answer::{AnswerError, Shape, table};
-use crate::json::{Entry, Scanner, Sink};
+use crate::json::{Cursor, Entry, Scanner, Sink};
 
 impl Rewriter {
-    /// The `metadata` of an object ends before `at`: from here on the object is shown, or it is not.
-    pub(super) fn decide(&mut self, at: usize, out: &mut Out<'_>) -> Result<(), AnswerError> {
-        let Self { asked, shape, hold, list, item, plan, .. } = self;
-        let (base, source) = hold.take(out.chunk, at)?;
-        let entry = Entry { lead: 0, start: list.element };
-        let mark = list.weeder.lead(source, entry, plan);
-        let subject = item.parts.rewrite(asked, source, plan).map_err(|error| AnswerError::of(error, base))?;
-        match subject {
-            Some(subject) => {
-                list.weeder.keep();
-                item.state = ItemState::Shown;
-                item.secret = subject.secret.filter(|_| item.parts.spec.is_none());
-                plan.apply(source, out);
-                hold.release(at, Mode::Pass);
-            }
-            None if *shape == Shape::Object => return Err(AnswerError::Foreign),
-            None => {
-                list.weeder.remove(mark, entry, source.len(), plan);
-                plan.clear();
-                item.state = ItemState::Dropped;
-                hold.release(at, Mode::Drop);
-            }
+    /// The `metadata` of an object: when it has been read the object is shown, or it is not. The offset behind it, or `None` where it
+    /// is not known yet.
+    pub(super) fn decide(&mut self, reach: Reach, out: &mut Out<'_>) -> Result<Option<usize>, AnswerError> {
+        let Self { asked, shape, scanner, hold, list, item, event, secret, plan, .. } = self;
+        let Some((base, source)) = hold.take(out.chunk, reach)? else { return Ok(None) };
+        let is_watch = *shape == Shape::Watch;
+        if is_watch && !event.is_about_object(source).map_err(|error| AnswerError::of(error, base))? {
+            return Ok(None);
         }
-        Ok(())
-    }
-
-    /// The `spec` of an object that is shown ends before `at`; it is held where it may name a connection secret.
-    pub(super) fn rename_secret(&mut self, at: usize, out: &mut Out<'_>) -> Result<(), AnswerError> {
-        let Some(secret) = self.item.secret.take() else { return Ok(()) };
-        let (base, source) = self.hold.take(out.chunk, at)?;
-        rename_secret(&secret, source, 0, &mut self.plan).map_err(|error| AnswerError::of(error, base))?;
-        self.plan.apply(source, out);
-        self.hold.release(at, Mode::Pass);
-        Ok(())
-    }
-
-    /// An element that is held whole ends before `at`: a row, or something else than an object with `metadata` in a list.
-    pub(super) fn end_element(&mut self, at: usize, out: &mut Out<'_>) -> Result<(), AnswerError> {
-        let Self { asked, shape, hold, list, place, plan, .. } = self;
-        let (base, source) = hold.take(out.chunk, at)?;
+        let mark = plan.mark();
         let entry = Entry { lead: 0, start: list.element };
-        let mark = list.weeder.lead(source, entry, plan);
-        let shown = match (*shape, *place) {
-            (Shape::Table(show), Place::Rows) => {
-                table::row(asked, show, source, list.element, plan).map_err(|error| AnswerError::of(error, base))?
-            }
-            _ => false,
+        list.weeder.lead(source, entry, plan);
+        let (subject, len) = match item.parts.rewrite(asked, source, scanner.depth(), plan) {
+            Ok(read) => read,
+            Err(error) => return incomplete(reach, AnswerError::of(error, base), || plan.undo(mark)),
         };
+        fits(len)?;
+        if let Some(subject) = subject {
+            list.weeder.keep();
+            item.state = ItemState::Shown;
+            if let (Some(named), None) = (subject.secret, item.parts.spec) {
+                secret.namespace.clear();
+                secret.namespace.push_str(&named.namespace);
+                secret.name.clear();
+                secret.name.push_str(&named.name);
+                item.renames = true;
+            }
+            if !is_watch {
+                plan.apply(&source[..len], out);
+            }
+        } else {
+            list.weeder.remove(mark, entry, len, plan);
+            plan.undo(mark);
+            item.state = ItemState::Dropped;
+        }
+        let end = hold.end(reach, len);
+        match (*shape, item.state) {
+            (Shape::Watch, _) => {}
+            (Shape::Object, ItemState::Dropped) => return Err(AnswerError::Foreign),
+            (_, ItemState::Dropped) => hold.release(end, Mode::Drop),
+            _ => hold.release(end, Mode::Pass),
+        }
+        Ok(Some(end))
+    }
+
+    /// The `spec` of an object that is shown and may name a connection secret there; the offset behind it as above.
+    pub(super) fn rename_secret(&mut self, reach: Reach, out: &mut Out<'_>) -> Result<Option<usize>, AnswerError> {
+        let Self { asked, shape, scanner, hold, item, secret, plan, .. } = self;
+        let (true, Some(spec)) = (item.renames, item.parts.spec) else { return Ok(None) };
+        let Some((base, source)) = hold.take(out.chunk, reach)? else { return Ok(None) };
+        let mark = plan.mark();
+        let mut cursor = Cursor::within(source, spec, scanner.depth());
+        if let Err(error) = rename_secret(asked, secret, &mut cursor, plan) {
+            return incomplete(reach, AnswerError::of(error, base), || plan.undo(mark));
+        }
+        item.renames = false;
+        let len = cursor.at();
+        fits(len - spec)?;
+        // What is not changed goes on passing.
+        let is_done = *shape != Shape::Watch && (reach != Reach::Begun || !plan.is_empty());
+        if is_done {
+            plan.apply(&source[..len], out);
+        }
+        let end = hold.end(reach, len);
+        if is_done {
+            hold.release(end, Mode::Pass);
+        }
+        Ok(Some(end))
+    }
+
+    /// An element that is held whole: a row, or something else than an object with `metadata` in a list. The offset behind it as
+    /// above.
+    pub(super) fn end_element(&mut self, reach: Reach, out: &mut Out<'_>) -> Result<Option<usize>, AnswerError> {
+        let Self { asked, shape, scanner, hold, list, place, plan, .. } = self;
+        let Some((base, source)) = hold.take(out.chunk, reach)? else { return Ok(None) };
+        let mark = plan.mark();
+        let entry = Entry { lead: 0, start: list.element };
+        list.weeder.lead(source, entry, plan);
+        let (shown, len) = match (*shape, *place) {
+            (Shape::Table(show), Place::Rows) => {
+                let mut cursor = Cursor::within(source, list.element, scanner.depth());
+                match table::row(asked, show, &mut cursor, source, plan) {
+                    Ok(shown) => (shown, cursor.at()),
+                    Err(error) => return incomplete(reach, AnswerError::of(error, base), || plan.undo(mark)),
+                }
+            }
+            _ => (false, source.len()),
+        };
+        fits(len)?;
         if shown {
             list.weeder.keep();
-            plan.apply(source, out);
+            plan.apply(&source[..len], out);
         } else {
-            list.weeder.remove(mark, entry, source.len(), plan);
-            plan.clear();
+            list.weeder.remove(mark, entry, len, plan);
+            plan.undo(mark);
         }
-        hold.release(at, Mode::Hold);
-        Ok(())
+        let end = hold.end(reach, len);
+        hold.release(end, Mode::Hold);
+        Ok(Some(end))
     }
 
     /// An event, or a Table that is held whole, ends before `at`.
     pub(super) fn end_whole(&mut self, at: usize, out: &mut Out<'_>) -> Result<(), AnswerError> {
         let Self { asked, shape, hold, item, event, columns, plan, .. } = self;
-        let (base, source) = hold.take(out.chunk, at)?;
+        let Some((base, source)) = hold.take(out.chunk, Reach::Ended(at))? else { return Ok(()) };
         let shown = match *shape {
+            Shape::Watch if item.state != ItemState::Undecided => Ok(item.state == ItemState::Shown),
             Shape::TableWatch(show) => {
                 WatchEvent::read(source).and_then(|event| event.rewrite_table(asked, show, source, columns, plan))
             }
@@ -97,5 +140,16 @@ impl Rewriter {
         self.scanner = Scanner::new();
         self.place = Place::Start;
         Ok(())
+    }
+}
+
+/// A value could not be read: it goes on in the next chunk, where it is not known to be at its end, and is read again then.
+fn incomplete(reach: Reach, error: AnswerError, undo: impl FnOnce()) -> Result<Option<usize>, AnswerError> {
+    match reach {
+        Reach::Begun => {
+            undo();
+            Ok(None)
+        }
+        Reach::Ended(_) => Err(error),
     }
 }

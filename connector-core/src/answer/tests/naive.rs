@@ -12,9 +12,7 @@ pub(super) fn object(asked: &Asked, mut object: Value) -> Option<(Value, Origin)
     metadata.get("name")?.as_str()?;
     let get =
         |metadata: &Map<String, Value>, map: &str, key: &str| Some(metadata.get(map)?.get(key)?.as_str()?.to_owned());
-    let leak = |text: Option<String>| text.map(|text| &*text.leak());
-    let origin =
-        asked.scheme.origin(|key| leak(get(metadata, "labels", key)), |key| leak(get(metadata, "annotations", key)))?;
+    let origin = asked.scheme.origin(|key| get(metadata, "labels", key), |key| get(metadata, "annotations", key))?;
     if asked.namespace.as_ref().is_some_and(|asked| *asked != origin.namespace)
         || asked.name.as_ref().is_some_and(|asked| *asked != origin.name)
     {
