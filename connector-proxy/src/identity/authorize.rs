@@ -1,6 +1,8 @@
 //! What a user may do, asked from the app cluster by SubjectAccessReview (wire rules 9.7, 9.11).
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use connector_core::address::{FieldSelector, LabelOperator, LabelSelector};
 use k8s_openapi::api::authorization::v1::{
@@ -10,12 +12,16 @@ use k8s_openapi::api::authorization::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldSelectorRequirement, LabelSelectorRequirement};
 use kube::Api;
 use kube::api::PostParams;
+use quick_cache::Equivalent;
 use quick_cache::sync::Cache;
+use tokio::time::Instant;
 
 use super::{MASTERS, User};
 
 /// How long an answer holds (wire rule 9.7).
 const DECISION_LIFETIME: Duration = Duration::from_secs(10);
+/// From when on a permission that is used is asked for again, beside the request: who comes all the time never waits.
+const RENEWED_AFTER: Duration = Duration::from_secs(6);
 /// How long a review may take, retries included (wire rule 9.7).
 const REVIEW_TIMEOUT: Duration = Duration::from_secs(10);
 const REVIEW_TRIES: u32 = 5;
@@ -51,35 +57,97 @@ pub(crate) enum Decision {
     Denied(String),
 }
 
+/// What is asked.
+type Question = (User, Attributes);
+
+/// The same, not owned, to look it up.
+#[derive(Hash)]
+struct Asked<'a>(&'a User, &'a Attributes);
+
+impl Equivalent<Question> for Asked<'_> {
+    fn equivalent(&self, key: &Question) -> bool {
+        (self.0, self.1) == (&key.0, &key.1)
+    }
+}
+
+/// An answer that is remembered.
+#[derive(Clone)]
+struct Remembered {
+    decision: Decision,
+    /// When it was asked for.
+    at: Instant,
+    /// Somebody asks again already.
+    is_renewed: Arc<AtomicBool>,
+}
+
+impl Remembered {
+    fn new(at: Instant, decision: Decision) -> Self {
+        Self { decision, at, is_renewed: Arc::default() }
+    }
+
+    fn holds(&self) -> bool {
+        self.at.elapsed() < DECISION_LIFETIME
+    }
+
+    /// Whether the caller is the one that has to ask again.
+    fn must_be_renewed(&self) -> bool {
+        self.decision == Decision::Allowed
+            && self.at.elapsed() >= RENEWED_AFTER
+            && !self.is_renewed.swap(true, Ordering::Relaxed)
+    }
+}
+
 /// Asks the app cluster, and remembers its answers for a while.
-pub(crate) struct Authorizer {
-    reviews: Api<SubjectAccessReview>,
-    decisions: Cache<(User, Attributes), (Instant, Decision)>,
+pub(crate) struct Authorizer(Arc<Reviews>);
+
+struct Reviews {
+    api: Api<SubjectAccessReview>,
+    remembered: Cache<Question, Remembered>,
 }
 
 impl Authorizer {
     pub(crate) fn new(app_cluster: kube::Client) -> Self {
-        Self { reviews: Api::all(app_cluster), decisions: Cache::new(DECISIONS_KEPT) }
+        Self(Arc::new(Reviews { api: Api::all(app_cluster), remembered: Cache::new(DECISIONS_KEPT) }))
     }
 
     /// Whether `user` may do what `attributes` say. One review runs for the same question at a time, whoever asks.
     ///
     /// # Errors
     /// The app cluster's API did not answer the review.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: who asks next asks the app cluster.
     pub(crate) async fn decide(&self, user: &User, attributes: &Attributes) -> Result<Decision, kube::Error> {
         if user.groups.iter().any(|group| group == MASTERS) {
             return Ok(Decision::Allowed);
         }
-        let key = (user.clone(), attributes.clone());
-        let fresh = |at: &Instant| at.elapsed() < DECISION_LIFETIME;
-        self.decisions.remove_if(&key, |(at, _)| !fresh(at));
-        let (_, decision) = self
-            .decisions
-            .get_or_insert_async(&key, async {
-                Ok::<_, kube::Error>((Instant::now(), self.review(user, attributes).await?))
-            })
-            .await?;
-        Ok(decision)
+        let reviews = &self.0;
+        let asked = Asked(user, attributes);
+        if let Some(known) = reviews.remembered.get(&asked).filter(Remembered::holds) {
+            if known.must_be_renewed() {
+                tokio::spawn(reviews.clone().renew((user.clone(), attributes.clone())));
+            }
+            return Ok(known.decision);
+        }
+        let question = (user.clone(), attributes.clone());
+        reviews.remembered.remove_if(&asked, |known| !known.holds());
+        let known = reviews.remembered.get_or_insert_async(&question, reviews.ask(&question)).await?;
+        Ok(known.decision)
+    }
+}
+
+impl Reviews {
+    async fn ask(&self, (user, attributes): &Question) -> Result<Remembered, kube::Error> {
+        // What changes while the app cluster thinks must not count for longer.
+        let asked_at = Instant::now();
+        Ok(Remembered::new(asked_at, self.review(user, attributes).await?))
+    }
+
+    /// Where the app cluster does not answer, the former answer holds as long as it would have.
+    async fn renew(self: Arc<Self>, question: Question) {
+        if let Ok(known) = self.ask(&question).await {
+            self.remembered.insert(question, known);
+        }
     }
 
     async fn review(&self, user: &User, attributes: &Attributes) -> Result<Decision, kube::Error> {
@@ -88,7 +156,7 @@ impl Authorizer {
         let mut backoff = FIRST_BACKOFF;
         let mut tries = 1;
         let answer = loop {
-            match self.reviews.create(&PostParams::default(), &review).await {
+            match self.api.create(&PostParams::default(), &review).await {
                 Ok(answer) => break answer,
                 Err(kube::Error::Api(status)) if status.code < 500 && status.code != 429 => {
                     return Err(kube::Error::Api(status));
@@ -196,9 +264,80 @@ impl Attributes {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use serde_json::json;
+    use tokio::sync::oneshot;
 
     use super::*;
+
+    fn attributes() -> Attributes {
+        Attributes::Path { verb: "get".into(), path: "/apis".into() }
+    }
+
+    fn jane() -> User {
+        User { name: "jane".into(), uid: String::new(), groups: vec![], extra: Default::default() }
+    }
+
+    /// An app cluster whose answers the test gives: what comes out is one sender for each review.
+    fn app_cluster() -> (Authorizer, Arc<Mutex<Vec<oneshot::Sender<bool>>>>) {
+        let open = Arc::new(Mutex::new(Vec::new()));
+        let asked = open.clone();
+        let service = tower::service_fn(move |_: http::Request<kube::client::Body>| {
+            let (answer, allowed) = oneshot::channel();
+            asked.lock().unwrap().push(answer);
+            async move {
+                let allowed: bool = allowed.await.unwrap();
+                let review = json!({
+                    "apiVersion": "authorization.k8s.io/v1",
+                    "kind": "SubjectAccessReview",
+                    "spec": {},
+                    "status": {"allowed": allowed},
+                });
+                let body = http_body_util::Full::new(bytes::Bytes::from(review.to_string()));
+                Ok::<_, std::convert::Infallible>(http::Response::builder().status(201).body(body).unwrap())
+            }
+        });
+        (Authorizer::new(kube::Client::new(service, "default")), open)
+    }
+
+    /// Wire rule 9.7: nobody waits for what is asked all the time, and no answer counts for more than ten seconds.
+    #[tokio::test(start_paused = true)]
+    async fn permissions_in_use_are_renewed_beside_the_requests() {
+        let (authorizer, open) = app_cluster();
+        let authorizer = Arc::new(authorizer);
+        let (user, attributes) = (jane(), attributes());
+        let first = tokio::spawn({
+            let authorizer = authorizer.clone();
+            async move { authorizer.decide(&jane(), &self::attributes()).await.unwrap() }
+        });
+        tokio::task::yield_now().await;
+        while open.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        open.lock().unwrap().pop().unwrap().send(true).unwrap();
+        assert_eq!(first.await.unwrap(), Decision::Allowed);
+
+        tokio::time::advance(RENEWED_AFTER).await;
+        for _ in 0..3 {
+            assert_eq!(authorizer.decide(&user, &attributes).await.unwrap(), Decision::Allowed);
+            tokio::task::yield_now().await;
+        }
+        while open.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(open.lock().unwrap().len(), 1, "asked again once");
+
+        // The answer comes late: what was known counts no longer, and the one who asks now waits for a review.
+        tokio::time::advance(DECISION_LIFETIME - RENEWED_AFTER).await;
+        let late = authorizer.decide(&user, &attributes);
+        assert!(tokio::time::timeout(Duration::from_millis(1), late).await.is_err());
+        open.lock().unwrap().remove(0).send(false).unwrap();
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(authorizer.decide(&user, &attributes).await.unwrap(), Decision::Denied(String::new()));
+    }
 
     fn reviewed(fields: &str, labels: &str) -> serde_json::Value {
         let attributes = Attributes::Resource {

@@ -23,6 +23,15 @@ use crate::identity::PeerCertificate;
 /// Streams on one connection. The front sends everything over few connections, every watch of the cluster included (wire
 /// rule 1.13), and what an idle stream costs is counted in kilobytes.
 const MAX_STREAMS: u32 = 10_000;
+/// Bytes of a request's body that one stream may have unread.
+const STREAM_WINDOW: u32 = 64 << 10;
+/// The same for a connection: room for all its streams. With less, a body that waits for its user's rights would keep every
+/// other body on the connection from coming in.
+const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
+/// Requests that the front takes back before they were looked at, until that is taken for an attack and the connection ended
+/// with all that is on it. The front's users can go away together, hundreds at a time; twenty, which is usual, would then
+/// cost the whole cluster its watches.
+const MAX_TAKEN_BACK: usize = 1024;
 /// Bytes of headers: a user of many groups brings a line for each (wire rule 11.2).
 const MAX_HEADER_BYTES: u32 = 1 << 20;
 /// Header lines on HTTP/1.1, for the same reason.
@@ -111,6 +120,9 @@ fn server() -> auto::Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_pending_accept_reset_streams(MAX_TAKEN_BACK)
         .max_header_list_size(MAX_HEADER_BYTES)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
