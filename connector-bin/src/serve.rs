@@ -37,6 +37,11 @@ pub(crate) struct ServeArgs {
     #[serde(default)]
     control_plane_kubeconfig: Option<PathBuf>,
 
+    /// Ask the control plane to compress long answers, for a narrow way to it; costs processor time [default: false]
+    #[arg(long, env = "CONNECTOR_CONTROL_PLANE_GZIP", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(default)]
+    control_plane_gzip: Option<bool>,
+
     /// Namespace of the control plane that holds this cluster's claims (required); created if missing and allowed
     #[arg(long, env = "CONNECTOR_CLAIM_NAMESPACE", value_name = "NAME")]
     #[serde(default)]
@@ -130,6 +135,7 @@ fn configuration(args: ServeArgs) -> anyhow::Result<Config> {
         control_plane_kubeconfig: args
             .control_plane_kubeconfig
             .with_context(|| required("control-plane-kubeconfig", "CONNECTOR_CONTROL_PLANE_KUBECONFIG"))?,
+        control_plane_gzip: args.control_plane_gzip.unwrap_or_default(),
         claim_namespace: namespace(
             args.claim_namespace.with_context(|| required("claim-namespace", "CONNECTOR_CLAIM_NAMESPACE"))?,
         )?,
@@ -170,6 +176,7 @@ impl ServeArgs {
             config: self.config,
             kubeconfig: self.kubeconfig.or(other.kubeconfig),
             control_plane_kubeconfig: self.control_plane_kubeconfig.or(other.control_plane_kubeconfig),
+            control_plane_gzip: self.control_plane_gzip.or(other.control_plane_gzip),
             claim_namespace: self.claim_namespace.or(other.claim_namespace),
             cluster_id: self.cluster_id.or(other.cluster_id),
             listen: self.listen.or(other.listen),

@@ -89,7 +89,8 @@ pub enum ServeError {
 pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
     let metrics = Arc::new(Metrics::new());
     let app_cluster = app_cluster_client(&config.app_cluster).await?;
-    let upstream = Arc::new(Upstream::open(&config.control_plane_kubeconfig, metrics.clone()).await?);
+    let (kubeconfig, gzip) = (&config.control_plane_kubeconfig, config.control_plane_gzip);
+    let upstream = Arc::new(Upstream::open(kubeconfig, gzip, metrics.clone()).await?);
     let cluster = match config.cluster_id.clone() {
         Some(id) => id,
         None => cluster_id(&app_cluster).await?,

@@ -57,6 +57,7 @@ impl Stage {
         let config = Config {
             app_cluster: AppCluster::Kubeconfig(app_kubeconfig),
             control_plane_kubeconfig,
+            control_plane_gzip: false,
             claim_namespace: claim_namespace.clone(),
             cluster_id: None,
             listen,

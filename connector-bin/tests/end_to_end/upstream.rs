@@ -1,7 +1,9 @@
 //! The way to the control plane: what a kubeconfig may ask for, what goes up, and what ends when a client goes.
 
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -12,7 +14,7 @@ use serde_json::{Value, json};
 use testkit::connector::{Connector, ConnectorOptions};
 use testkit::crossplane::Crossplane;
 use testkit::{Cluster, ClusterOptions, eventually, fixtures};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::setup::{Corridor, EXAMPLE, EXAMPLE_API, claim, clusters, options};
@@ -107,29 +109,73 @@ async fn an_exec_plugin_and_a_tls_server_name() -> Result<()> {
 async fn a_proxy_on_the_way() -> Result<()> {
     let (app, control_plane, _crossplane) = clusters().await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    let tunnels = Arc::new(AtomicU32::new(0));
-    let proxy = tokio::spawn(connect_proxy(listener, tunnels.clone()));
-
-    let mut config = fixtures::object(&std::fs::read_to_string(control_plane.kubeconfig_path())?)?;
-    config["clusters"][0]["cluster"]["proxy-url"] = format!("http://{address}").into();
+    let way = Arc::new(Way::default());
+    let proxy = tokio::spawn(connect_proxy(listener, way.clone()));
     let folder = tempfile::tempdir()?;
-    let kubeconfig = folder.path().join("kubeconfig");
-    std::fs::write(&kubeconfig, config.to_string())?;
+    let kubeconfig = through(&control_plane, address, folder.path())?;
     let options = ConnectorOptions { control_plane_kubeconfig: Some(kubeconfig), ..options() };
     let connector = Connector::start(&app, &control_plane, options).await?;
     connector.wait_available(&app, EXAMPLE_API).await?;
     app.kubectl().apply(&claim("default", "db")).await?;
-    ensure!(tunnels.load(Ordering::Relaxed) > 0, "the proxy was passed by");
+    ensure!(way.tunnels.load(Ordering::Relaxed) > 0, "the proxy was passed by");
     proxy.abort();
     Ok(())
 }
 
-/// Opens a tunnel for each CONNECT, and counts them.
-async fn connect_proxy(listener: TcpListener, tunnels: Arc<AtomicU32>) -> Result<()> {
+/// A long list comes in fewer bytes where that is asked for, and is the same.
+#[tokio::test]
+async fn a_narrow_way() -> Result<()> {
+    let (app, control_plane, _crossplane) = clusters().await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let way = Arc::new(Way::default());
+    let proxy = tokio::spawn(connect_proxy(listener, way.clone()));
+    let folder = tempfile::tempdir()?;
+    let options = ConnectorOptions {
+        control_plane_kubeconfig: Some(through(&control_plane, address, folder.path())?),
+        extra_args: vec!["--control-plane-gzip".to_owned()],
+        ..options()
+    };
+    let connector = Connector::start(&app, &control_plane, options).await?;
+    connector.wait_available(&app, EXAMPLE_API).await?;
+    let text = "sixteen letters ".repeat(2000);
+    for number in 0..20 {
+        let mut object = fixtures::object(&claim("default", &format!("db-{number}")))?;
+        object["metadata"]["annotations"] = json!({ "example.org/text": text });
+        app.kubectl().ok_with_stdin(["create", "-f", "-"], &object.to_string()).await?;
+    }
+    let before = way.down.load(Ordering::Relaxed);
+    let list: Value = serde_json::from_str(&app.kubectl().ok(["get", "claim", "-o", "json"]).await?)?;
+    let came = way.down.load(Ordering::Relaxed) - before;
+    let items = list["items"].as_array().context("items")?;
+    ensure!(items.len() == 20 && items.iter().all(|item| item["metadata"]["annotations"]["example.org/text"] == text));
+    ensure!(came < 20 * text.len() as u64 / 4, "{came} bytes came down");
+    proxy.abort();
+    Ok(())
+}
+
+/// A kubeconfig that leads through the proxy at `address`.
+fn through(control_plane: &Cluster, address: SocketAddr, folder: &Path) -> Result<PathBuf> {
+    let mut config = fixtures::object(&std::fs::read_to_string(control_plane.kubeconfig_path())?)?;
+    config["clusters"][0]["cluster"]["proxy-url"] = format!("http://{address}").into();
+    let kubeconfig = folder.join("kubeconfig");
+    std::fs::write(&kubeconfig, config.to_string())?;
+    Ok(kubeconfig)
+}
+
+/// What passed a proxy.
+#[derive(Default)]
+struct Way {
+    tunnels: AtomicU32,
+    /// Bytes on the way to who asked.
+    down: AtomicU64,
+}
+
+/// Opens a tunnel for each CONNECT.
+async fn connect_proxy(listener: TcpListener, way: Arc<Way>) -> Result<()> {
     loop {
         let (client, _) = listener.accept().await?;
-        let tunnels = tunnels.clone();
+        let way = way.clone();
         tokio::spawn(async move {
             let mut client = BufStream::new(client);
             let mut request = String::new();
@@ -139,11 +185,26 @@ async fn connect_proxy(listener: TcpListener, tunnels: Arc<AtomicU32>) -> Result
                 }
             }
             let target = request.split(' ').nth(1).context("CONNECT names a target")?;
-            let mut server = TcpStream::connect(target).await?;
-            tunnels.fetch_add(1, Ordering::Relaxed);
+            let server = TcpStream::connect(target).await?;
+            way.tunnels.fetch_add(1, Ordering::Relaxed);
             client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
             client.flush().await?;
-            tokio::io::copy_bidirectional(&mut client, &mut server).await?;
+            let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+                (tokio::io::split(client), server.into_split());
+            let up = tokio::io::copy(&mut from_client, &mut to_server);
+            let down = async {
+                let mut buffer = vec![0; 16 << 10];
+                loop {
+                    let read = from_server.read(&mut buffer).await?;
+                    if read == 0 {
+                        return to_client.shutdown().await;
+                    }
+                    way.down.fetch_add(read as u64, Ordering::Relaxed);
+                    to_client.write_all(&buffer[..read]).await?;
+                    to_client.flush().await?;
+                }
+            };
+            tokio::try_join!(up, down)?;
             anyhow::Ok(())
         });
     }

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::BoxError;
+use super::gzip::Decoded;
 use super::slot::Slot;
 
 /// Comes as it is read, and not faster: who reads slowly slows only the own stream.
@@ -19,6 +21,8 @@ enum Kind {
     Here(Option<Bytes>),
     /// The stream is counted until the last byte is read.
     Coming(Incoming, Option<Slot>),
+    /// Its own body may have come compressed.
+    Decoded(Box<Decoded>),
 }
 
 impl Body {
@@ -27,6 +31,11 @@ impl Body {
         let mut body = Self(Kind::Coming(incoming, Some(slot)));
         body.give_back_at_the_end();
         body
+    }
+
+    /// What `body` holds.
+    pub(super) fn decoded(body: Decoded) -> Self {
+        Self(Kind::Decoded(Box::new(body)))
     }
 
     fn give_back_at_the_end(&mut self) {
@@ -47,11 +56,12 @@ impl From<Bytes> for Body {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let frame = match &mut self.0 {
             Kind::Here(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Decoded(body) => return Pin::new(body.as_mut()).poll_frame(cx),
             Kind::Coming(incoming, slot) => {
                 let frame = ready!(Pin::new(incoming).poll_frame(cx));
                 if !matches!(frame, Some(Ok(_)))
@@ -66,13 +76,14 @@ impl http_body::Body for Body {
             }
         };
         self.give_back_at_the_end();
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)))
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Here(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Kind::Coming(incoming, _) => incoming.size_hint(),
+            Kind::Decoded(body) => body.size_hint(),
         }
     }
 
@@ -80,6 +91,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Here(bytes) => bytes.is_none(),
             Kind::Coming(incoming, _) => incoming.is_end_stream(),
+            Kind::Decoded(body) => body.is_end_stream(),
         }
     }
 }

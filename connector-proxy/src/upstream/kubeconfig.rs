@@ -18,6 +18,7 @@ use tracing::warn;
 use super::BoxError;
 use super::body::Body;
 use super::dial;
+use super::gzip::Gzip;
 use super::pool::Pool;
 use super::tuning::Tuning;
 use crate::telemetry::Metrics;
@@ -56,7 +57,7 @@ pub(super) struct Route {
 
 impl Route {
     /// Reads the kubeconfig; does not yet connect.
-    pub(super) async fn read(path: &Path, metrics: &Metrics) -> Result<Self, UnusableKubeconfig> {
+    pub(super) async fn read(path: &Path, gzip: bool, metrics: &Metrics) -> Result<Self, UnusableKubeconfig> {
         let unusable =
             |source: UnusableKubeconfigCause| UnusableKubeconfig { path: path.display().to_string(), source };
         let kubeconfig = Kubeconfig::read_from(path).map_err(|error| unusable(error.into()))?;
@@ -69,11 +70,12 @@ impl Route {
                  claims and their secrets; set certificate-authority-data instead"
             );
         }
-        Self::new(&config, metrics).map_err(|error| unusable(error.into()))
+        Self::new(&config, gzip, metrics).map_err(|error| unusable(error.into()))
     }
 
-    fn new(config: &kube::Config, metrics: &Metrics) -> Result<Self, kube::Error> {
+    fn new(config: &kube::Config, gzip: bool, metrics: &Metrics) -> Result<Self, kube::Error> {
         let pool = Pool::new(&dial::connector(config)?, &config.cluster_url, Tuning::default(), metrics);
+        let pool = if gzip { Stack::new(Gzip::new(pool)) } else { Stack::new(pool) };
         let inner = config.extra_headers_layer()?.layer(pool);
         let auth = config.auth_layer()?;
         let ends = match (&config.auth_info.exec, &auth) {

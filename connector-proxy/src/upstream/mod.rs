@@ -9,6 +9,7 @@ mod connection;
 mod dial;
 mod driver;
 mod frames;
+mod gzip;
 mod kubeconfig;
 mod lane;
 mod pool;
@@ -65,6 +66,7 @@ pub(crate) enum Unreachable {
 /// answer's body ends the request at the control plane.
 pub(crate) struct Upstream {
     path: PathBuf,
+    gzip: bool,
     route: Arc<ArcSwap<Route>>,
     client: kube::Client,
     /// Counts the kubeconfigs used; those who follow the control plane begin anew when it moves.
@@ -74,13 +76,14 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// Reads the kubeconfig; does not yet connect.
-    pub(crate) async fn open(path: &Path, metrics: Arc<Metrics>) -> Result<Self, UnusableKubeconfig> {
-        let route = Route::read(path, &metrics).await?;
+    /// Reads the kubeconfig; does not yet connect. `gzip` asks for answers that are compressed on the way.
+    pub(crate) async fn open(path: &Path, gzip: bool, metrics: Arc<Metrics>) -> Result<Self, UnusableKubeconfig> {
+        let route = Route::read(path, gzip, &metrics).await?;
         let namespace = route.default_namespace.clone();
         let route = Arc::new(ArcSwap::from_pointee(route));
         Ok(Self {
             path: path.to_owned(),
+            gzip,
             client: client(route.clone(), namespace),
             route,
             generation: watch::Sender::new(0),
@@ -152,7 +155,7 @@ impl Upstream {
             }
             seen = now;
             renewed = Instant::now();
-            match Route::read(&self.path, &self.metrics).await {
+            match Route::read(&self.path, self.gzip, &self.metrics).await {
                 Ok(route) => {
                     self.route.store(Arc::new(route));
                     if has_changed {

@@ -92,7 +92,7 @@ impl Service<Request<Full<Bytes>>> for Pool {
 }
 
 /// Whether the answer ends only when it is ended, as kube-apiserver reads the parameter.
-fn is_watch(uri: &Uri) -> bool {
+pub(super) fn is_watch(uri: &Uri) -> bool {
     let mut parameters = uri.query().unwrap_or_default().split('&');
     parameters.any(|parameter| {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, "true"));

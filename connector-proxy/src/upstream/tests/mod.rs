@@ -3,6 +3,7 @@
 
 mod connections;
 mod flow;
+mod gzip;
 mod peer;
 mod route;
 mod streams;
@@ -33,7 +34,7 @@ fn pool(connector: &Connector, tuning: Tuning) -> Pool {
 }
 
 /// The same, and how many requests are under way in a lane of it.
-fn watched_pool(connector: &Connector, tuning: Tuning, lane: &'static str) -> (Pool, impl Fn() -> i64) {
+fn watched_pool(connector: &Connector, tuning: Tuning, lane: &'static str) -> (Pool, impl Fn() -> i64 + use<>) {
     let metrics = Metrics::new();
     let pool = Pool::new(connector, &"http://server".parse().unwrap(), tuning, &metrics);
     (pool, move || metrics.lane(lane).streams.get())

@@ -109,7 +109,7 @@ async fn the_server_chooses_the_version_of_http() {
         let (address, ca) = server(alpn).await;
         let user = json!({ "token": "secret", "as": "someone" });
         let (_folder, path) = kubeconfig(address, &ca, user, None);
-        let route = Route::read(&path, &Metrics::new()).await.unwrap();
+        let route = Route::read(&path, false, &Metrics::new()).await.unwrap();
         for _ in 0..3 {
             assert_eq!(ask(&route).await, format!("{version} /spaces/one/apis?limit=1 Bearer secret someone"));
         }
@@ -137,7 +137,7 @@ async fn a_proxy_may_want_a_credential() {
         asked
     });
     let (_folder, path) = kubeconfig(address, &ca, json!({}), Some(proxy));
-    let route = Route::read(&path, &Metrics::new()).await.unwrap();
+    let route = Route::read(&path, false, &Metrics::new()).await.unwrap();
     assert!(ask(&route).await.starts_with("HTTP/2.0"));
     let asked = timeout(LONG, seen).await.unwrap().unwrap();
     let credential = format!("Basic {}", STANDARD.encode("user:p@ss"));
@@ -170,7 +170,7 @@ async fn a_client_certificate_of_a_plugin_ends() {
             "interactiveMode": "Never",
         } });
         let (_folder, path) = kubeconfig(address, &ca, user, None);
-        let route = Route::read(&path, &Metrics::new()).await.unwrap();
+        let route = Route::read(&path, false, &Metrics::new()).await.unwrap();
         assert_eq!(route.is_ending(), is_ending, "{ends}");
         assert!(ask(&route).await.starts_with("HTTP/2.0"));
     }
