@@ -12,6 +12,7 @@ pub mod embedded;
 mod failure;
 mod forward;
 mod identity;
+mod jitter;
 mod occupancy;
 mod registrar;
 mod run;

@@ -109,6 +109,7 @@ async fn an_exec_plugin_and_a_tls_server_name() -> Result<()> {
 async fn a_proxy_on_the_way() -> Result<()> {
     let (app, control_plane, _crossplane) = clusters().await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
     let way = Arc::new(Way::default());
     let proxy = tokio::spawn(connect_proxy(listener, way.clone()));
     let folder = tempfile::tempdir()?;

@@ -106,6 +106,11 @@ impl<'a> Aggregated<'a> {
         Ok(Self { versions })
     }
 
+    /// What is told of a group and version, as it came: good for seeing that it changed. `None` where nothing is told.
+    pub fn told(&self, group_version: &GroupVersion) -> Option<&'a str> {
+        self.versions.get(group_version)?.resources.map(RawValue::get)
+    }
+
     fn select(&self, group_version: &GroupVersion, offers: &Offers) -> Result<Vec<Resource>, SelectError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]

@@ -1,6 +1,6 @@
 //! Fetching the documents of what is offered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use tracing::warn;
 
 use super::Snapshot;
 use super::absence::Absences;
+use super::overview::{Discovered, Overview};
 use crate::chain::Chain;
 use crate::upstream::{Unreachable, Upstream};
 
@@ -27,11 +28,10 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const OPENAPI_PATIENCE: Duration = Duration::from_secs(15);
 /// How long an offered API may be without a description before that is worth a warning.
 const DESCRIPTION_PATIENCE: Duration = Duration::from_secs(20);
-const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /// A document was not to be had.
 #[derive(Debug, Error)]
-enum FetchError {
+pub(super) enum FetchError {
     #[error(transparent)]
     Unreachable(#[from] Unreachable),
     #[error("the control plane answered {0}")]
@@ -50,6 +50,7 @@ pub(super) struct Fetched {
     /// When each was first described.
     since: BTreeMap<GroupVersion, Instant>,
     absences: Absences,
+    overview: Overview,
     /// What is not well, so that it is said once.
     told: BTreeMap<GroupVersion, Told>,
 }
@@ -60,21 +61,22 @@ struct Told {
 }
 
 struct OpenApi {
-    /// The control plane's own validator of what this was selected from.
+    /// The control plane's own validator of what this was selected from. `None` where something else is to be selected now.
     etag: Option<Bytes>,
-    /// The offers that it was selected by.
-    offers: Arc<Offers>,
     document: Document,
 }
 
 impl Fetched {
-    /// Forgets what is no longer offered.
-    pub(super) fn retain(&mut self, offers: &Offers) {
+    /// Forgets what is no longer offered, and that what changed is up to date.
+    pub(super) fn retain(&mut self, offers: &Offers, changed: &BTreeSet<GroupVersion>) {
         let wanted = offers.group_versions();
         self.discovery.retain(|gv, _| wanted.contains(gv));
         self.openapi.retain(|gv, _| wanted.contains(gv));
         self.since.retain(|gv, _| wanted.contains(gv));
         self.told.retain(|gv, _| wanted.contains(gv));
+        for (_, openapi) in self.openapi.iter_mut().filter(|(gv, _)| changed.contains(*gv)) {
+            openapi.etag = None;
+        }
     }
 
     /// Whether anything that is offered can be described, or nothing is offered.
@@ -82,24 +84,45 @@ impl Fetched {
         offers.is_empty() || !self.discovery.is_empty()
     }
 
-    /// Fetches everything anew; `false` where something is missing.
-    pub(super) async fn refresh(&mut self, upstream: &Upstream, offers: &Arc<Offers>) -> bool {
+    /// Fetches what changed, what is missing, and what the control plane's overviews say to be other than before; `false` where
+    /// something is missing then. At rest these are two requests, however many APIs there are.
+    pub(super) async fn refresh(
+        &mut self,
+        upstream: &Upstream,
+        offers: &Arc<Offers>,
+        changed: &BTreeSet<GroupVersion>,
+    ) -> bool {
         let wanted = offers.group_versions();
         if wanted.is_empty() {
             return true;
         }
-        let aggregated = match fetch(upstream, "/apis", AGGREGATED, None).await {
-            Ok(Some(document)) => Some(document.body),
+        let is_missing = |gv: &GroupVersion| {
+            self.told.contains_key(gv) || !self.discovery.contains_key(gv) || !self.openapi.contains_key(gv)
+        };
+        let mut due: BTreeSet<GroupVersion> =
+            wanted.iter().filter(|gv| changed.contains(gv) || is_missing(gv)).cloned().collect();
+        if changed.is_empty() {
+            due.extend(self.overview.other_openapi(upstream, &wanted).await);
+        }
+        let aggregated = match self.overview.discovery(upstream, !due.is_empty()).await {
+            Ok(Discovered::Unchanged) => None,
+            Ok(Discovered::Document(raw)) => Some(raw),
             // An older or another server: the legacy documents tell enough.
-            Ok(None) | Err(FetchError::Answered(_)) => None,
+            Ok(Discovered::Unknown) => {
+                due.extend(wanted);
+                None
+            }
             Err(error) => {
                 tracing::debug!(error = %Chain(&error), "cannot fetch the control plane's discovery");
                 return false;
             }
         };
         let aggregated = aggregated.as_deref().and_then(|raw| Aggregated::parse(raw).ok());
+        if let Some(aggregated) = &aggregated {
+            due.extend(self.overview.otherwise_discovered(aggregated, &offers.group_versions()));
+        }
         let mut complete = true;
-        for gv in wanted {
+        for gv in due {
             let told = self.refresh_one(upstream, offers, &gv, aggregated.as_ref()).await.err();
             complete &= told.is_none();
             self.tell(gv, told);
@@ -122,15 +145,14 @@ impl Fetched {
         self.discovery.insert(gv.clone(), selected);
         self.since.entry(gv.clone()).or_insert_with(Instant::now);
 
-        let known = self.openapi.get(gv).filter(|known| Arc::ptr_eq(&known.offers, offers));
-        let etag = known.and_then(|known| known.etag.clone());
+        let etag = self.openapi.get(gv).and_then(|known| known.etag.clone());
         let path = format!("/openapi/v3/apis/{}/{}", gv.group, gv.version);
         let Some(fetched) = fetch(upstream, &path, "application/json", etag).await.map_err(|error| text(&error))?
         else {
             return Ok(());
         };
         let document = openapi::select_v3(&fetched.body, gv, offers).map_err(|error| text(&error))?;
-        self.openapi.insert(gv.clone(), OpenApi { etag: fetched.etag, offers: offers.clone(), document });
+        self.openapi.insert(gv.clone(), OpenApi { etag: fetched.etag, document });
         Ok(())
     }
 
@@ -242,13 +264,14 @@ fn part(offers: &Offers, keep: impl Fn(&GroupVersion, &str) -> bool) -> Offers {
     offers.iter().map(of_one).collect()
 }
 
-struct Body200 {
-    body: Bytes,
-    etag: Option<Bytes>,
+/// A document, and its validator.
+pub(super) struct Body200 {
+    pub(super) body: Bytes,
+    pub(super) etag: Option<Bytes>,
 }
 
 /// `None` where the document is what `etag` stands for.
-async fn fetch(
+pub(super) async fn fetch(
     upstream: &Upstream,
     path: &str,
     accept: &str,

@@ -7,8 +7,9 @@
 mod absence;
 mod documents;
 mod offers;
+mod overview;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use connector_core::offer::{GroupVersion, Offered, Offers};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::jitter;
 use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
 
@@ -31,8 +33,13 @@ const AFTER_CHANGE: [Duration; 5] = [
     Duration::from_secs(2),
     Duration::from_secs(7),
 ];
-/// How old documents may get when nothing seems to change.
+/// By how much the first of them may be put off, but for that at the start: all connectors of a control plane hear of a change
+/// at once.
+const FIRST_JITTER: Duration = Duration::from_secs(1);
+/// How often, about, the control plane is asked whether anything changed that no watch tells.
 const MAX_AGE: Duration = Duration::from_secs(60);
+/// Every how many times everything is fetched again all the same.
+const ROUNDS: usize = 10;
 /// How soon documents that are missing are asked for again; each time that much later, up to [`LONGEST_RETRY`].
 const RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(15);
@@ -100,27 +107,40 @@ pub(crate) async fn follow(
     let work = async {
         // Until the first offers are known there is nothing to fetch.
         let mut current = Arc::new(next(&mut offers).await);
-        let mut pending: Vec<Instant> = schedule();
+        // Group versions whose offers changed lately.
+        let mut changed: BTreeSet<GroupVersion> = current.group_versions().into_iter().collect();
+        let mut pending: Vec<Instant> = schedule(Duration::ZERO);
+        let mut rounds = 0;
         let mut tries = 0;
         loop {
-            let due = pending.pop().unwrap_or_else(|| Instant::now() + MAX_AGE);
+            let due = pending.pop().unwrap_or_else(|| {
+                rounds += 1;
+                if rounds % ROUNDS == 0 {
+                    changed.extend(current.group_versions());
+                }
+                Instant::now() + jitter::around(MAX_AGE)
+            });
             tokio::select! {
                 () = tokio::time::sleep_until(due) => {}
-                changed = next(&mut offers) => {
-                    current = Arc::new(changed);
-                    pending = schedule();
+                offered = next(&mut offers) => {
+                    changed.extend(difference(&current, &offered));
+                    current = Arc::new(offered);
+                    pending = schedule(jitter::up_to(FIRST_JITTER));
                     tries = 0;
                     // What is gone is gone at once, whatever the documents say.
-                    fetched.retain(&current);
+                    fetched.retain(&current, &changed);
                     continue;
                 }
             }
-            let complete = fetched.refresh(&upstream, &current).await;
+            let complete = fetched.refresh(&upstream, &current, &changed).await;
+            if pending.is_empty() {
+                changed.clear();
+            }
             if complete {
                 tries = 0;
             } else if pending.is_empty() {
                 tries += 1;
-                pending.push(Instant::now() + (RETRY * tries).min(LONGEST_RETRY));
+                pending.push(Instant::now() + jitter::around((RETRY * tries).min(LONGEST_RETRY)));
             }
             if complete || fetched.describes_any(&current) || publish.borrow().is_some() {
                 let changed = fetched.publish(&current, &publish);
@@ -133,9 +153,20 @@ pub(crate) async fn follow(
     tokio::join!(offers::follow(&upstream, found), work);
 }
 
-/// When to fetch after a change, the last first.
-fn schedule() -> Vec<Instant> {
-    let mut at = Instant::now();
+/// Every group and version in which something else is offered than before.
+fn difference(before: &Offers, now: &Offers) -> BTreeSet<GroupVersion> {
+    let all = before.group_versions().into_iter().chain(now.group_versions());
+    all.filter(|gv| {
+        let in_it =
+            |offers: &Offers| offers.in_group_version(&gv.group, &gv.version).cloned().collect::<Vec<Offered>>();
+        in_it(before) != in_it(now)
+    })
+    .collect()
+}
+
+/// When to fetch after a change, the last first; the first one after `pause`.
+fn schedule(pause: Duration) -> Vec<Instant> {
+    let mut at = Instant::now() + pause;
     let mut times: Vec<Instant> = AFTER_CHANGE
         .iter()
         .map(|pause| {

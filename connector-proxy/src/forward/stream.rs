@@ -95,7 +95,7 @@ impl Body for RewrittenBody {
                 }
                 Some(Err(error)) => {
                     this.ended = true;
-                    return Poll::Ready(Some(Err(error.into())));
+                    return Poll::Ready(Some(Err(error)));
                 }
                 None => {
                     this.ended = true;

@@ -1,10 +1,7 @@
 //! What runs beside a connection for as long as it lives.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -16,6 +13,7 @@ use super::dial::Io;
 use super::frames::{Heard, Signals};
 use super::lane::Lane;
 use super::tuning::Tuning;
+use crate::jitter;
 
 type Two = http2::Connection<TokioIo<Heard<TokioIo<Box<dyn Io>>>>, Sent, TokioExecutor>;
 type One = http1::Connection<Box<dyn Io>, Sent>;
@@ -77,7 +75,7 @@ impl Watcher {
         let now = Instant::now();
         let mut look = interval_at(now + tuning.idle, tuning.idle);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { lane, connection, look, retire_at: now + jittered(tuning.age), used: 0, is_going_away: false }
+        Self { lane, connection, look, retire_at: now + jitter::around(tuning.age), used: 0, is_going_away: false }
     }
 
     fn both(&self) -> Option<(Arc<Lane>, Arc<Connection>)> {
@@ -127,10 +125,4 @@ impl Watcher {
             lane.retire(&connection);
         }
     }
-}
-
-/// Between three and five quarters of `age`: what began together must not end together.
-fn jittered(age: Duration) -> Duration {
-    let random = RandomState::new().build_hasher().finish() % 1024;
-    age.mul_f64(0.75 + random as f64 / 2048.0)
 }
