@@ -6,6 +6,7 @@
 
 mod claim;
 mod documents;
+pub mod process;
 pub mod raw;
 #[cfg(test)]
 mod tests;
