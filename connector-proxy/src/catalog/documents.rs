@@ -16,7 +16,7 @@ use tracing::warn;
 
 use super::Snapshot;
 use super::absence::Absences;
-use super::overview::{Discovered, Overview};
+use super::overview::{Discovered, Overview, openapi_etags};
 use crate::chain::Chain;
 use crate::upstream::{Unreachable, Upstream};
 
@@ -102,7 +102,12 @@ impl Fetched {
         let mut due: BTreeSet<GroupVersion> =
             wanted.iter().filter(|gv| changed.contains(gv) || is_missing(gv)).cloned().collect();
         if changed.is_empty() {
-            due.extend(self.overview.other_openapi(upstream, &wanted).await);
+            let etags = openapi_etags(upstream, &wanted).await;
+            let is_as_known = |gv: &GroupVersion| {
+                let known = self.openapi.get(gv).and_then(|known| known.etag.as_ref());
+                known.is_some() && known == etags.get(gv)
+            };
+            due.extend(wanted.iter().filter(|gv| !is_as_known(gv)).cloned());
         }
         let aggregated = match self.overview.discovery(upstream, !due.is_empty()).await {
             Ok(Discovered::Unchanged) => None,

@@ -136,6 +136,10 @@ pub(crate) async fn follow(
             if pending.is_empty() {
                 changed.clear();
             }
+            if complete && publish.borrow().is_none() {
+                // At the start nothing has to have changed lately: one more look is enough.
+                pending.truncate(1);
+            }
             if complete {
                 tries = 0;
             } else if pending.is_empty() {

@@ -21,8 +21,6 @@ pub(super) struct Overview {
     /// Hashes of what that says of each group and version.
     discovered: BTreeMap<GroupVersion, Option<u64>>,
     hasher: RandomState,
-    /// Where OpenAPI v3 documents are. The URLs carry their hashes.
-    openapi: BTreeMap<GroupVersion, String>,
 }
 
 /// The control plane's aggregated discovery.
@@ -63,22 +61,20 @@ impl Overview {
         let before = std::mem::replace(&mut self.discovered, now);
         self.discovered.iter().filter(|(gv, told)| before.get(gv) != Some(told)).map(|(gv, _)| gv.clone()).collect()
     }
+}
 
-    /// Those of `wanted` whose OpenAPI v3 document is another one than before. All of them where the server does not tell.
-    pub(super) async fn other_openapi(&mut self, upstream: &Upstream, wanted: &[GroupVersion]) -> Vec<GroupVersion> {
-        let now = match fetch(upstream, "/openapi/v3", "application/json", None).await {
-            Ok(Some(document)) => urls(&document.body, wanted),
-            Ok(None) | Err(_) => None,
-        };
-        let Some(now) = now else { return wanted.to_vec() };
-        let before = std::mem::replace(&mut self.openapi, now);
-        wanted.iter().filter(|gv| self.openapi.get(gv).is_none_or(|url| before.get(gv) != Some(url))).cloned().collect()
+/// The validators of the OpenAPI v3 documents of `wanted`, as far as the control plane tells them: kube-apiserver puts each, without
+/// its quotes, into the URL of the document.
+pub(super) async fn openapi_etags(upstream: &Upstream, wanted: &[GroupVersion]) -> BTreeMap<GroupVersion, Bytes> {
+    match fetch(upstream, "/openapi/v3", "application/json", None).await {
+        Ok(Some(root)) => etags(&root.body, wanted),
+        // An older or another server, or one that is away: the documents themselves will tell.
+        Ok(None) | Err(_) => BTreeMap::new(),
     }
 }
 
-/// Where the root of OpenAPI v3 says that the documents of `wanted` are; only those whose URL changes with the document.
-fn urls(root: &[u8], wanted: &[GroupVersion]) -> Option<BTreeMap<GroupVersion, String>> {
-    #[derive(Deserialize)]
+fn etags(root: &[u8], wanted: &[GroupVersion]) -> BTreeMap<GroupVersion, Bytes> {
+    #[derive(Default, Deserialize)]
     struct Root {
         paths: BTreeMap<String, Path>,
     }
@@ -88,12 +84,13 @@ fn urls(root: &[u8], wanted: &[GroupVersion]) -> Option<BTreeMap<GroupVersion, S
         url: String,
     }
 
-    let mut root: Root = serde_json::from_slice(root).ok()?;
-    let urls = wanted.iter().filter_map(|gv| {
-        let Path { url } = root.paths.remove(&format!("apis/{}/{}", gv.group, gv.version))?;
-        url.contains("?hash=").then(|| (gv.clone(), url))
-    });
-    Some(urls.collect())
+    let root: Root = serde_json::from_slice(root).unwrap_or_default();
+    let etag = |gv: &GroupVersion| {
+        let Path { url } = root.paths.get(&format!("apis/{}/{}", gv.group, gv.version))?;
+        let (_, hash) = url.split_once("?hash=")?;
+        Some((gv.clone(), format!("\"{hash}\"").into()))
+    };
+    wanted.iter().filter_map(etag).collect()
 }
 
 #[cfg(test)]
@@ -103,17 +100,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_with_a_hash_tell_of_changes() {
+    fn urls_tell_validators() {
         let path = |url: &str| json!({ "serverRelativeURL": url });
         let root = json!({"paths": {
-            "apis/g/v1": path("/openapi/v3/apis/g/v1?hash=1"),
+            "apis/g/v1": path("/openapi/v3/apis/g/v1?hash=1AF"),
             "apis/g/v2": path("/openapi/v3/apis/g/v2"),
             "apis/other/v1": path("/openapi/v3/apis/other/v1?hash=2"),
         }});
         let wanted = ["v1", "v2", "v3"].map(|version| GroupVersion::new("g", version));
-        let urls = urls(root.to_string().as_bytes(), &wanted).unwrap();
-        assert_eq!(urls, BTreeMap::from([(wanted[0].clone(), "/openapi/v3/apis/g/v1?hash=1".to_owned())]));
-        assert_eq!(super::urls(b"{}", &wanted), None);
+        let etags = etags(root.to_string().as_bytes(), &wanted);
+        assert_eq!(etags, BTreeMap::from([(wanted[0].clone(), Bytes::from("\"1AF\""))]));
+        assert_eq!(super::etags(b"{}", &wanted), BTreeMap::new());
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::BoxError;
 use super::body::Body;
 use super::dial;
 use super::gzip::Gzip;
+use super::own::Pause;
 use super::pool::Pool;
 use super::tuning::Tuning;
 use crate::telemetry::Metrics;
@@ -51,6 +52,8 @@ pub(super) type Stack = BoxCloneSyncService<Request<Full<Bytes>>, Response<Body>
 pub(super) struct Route {
     pub(super) stack: Stack,
     pub(super) default_namespace: String,
+    /// For the connector's own requests, where this route led nowhere.
+    pub(super) pause: Pause,
     /// When the client certificate that an exec plugin gave ends, in seconds since 1970. Tokens renew themselves.
     ends: Option<i64>,
 }
@@ -90,7 +93,7 @@ impl Route {
             Some(auth) => Stack::new(server.layer(auth.layer(inner))),
             None => Stack::new(server.layer(inner)),
         };
-        Ok(Self { stack, default_namespace: config.default_namespace.clone(), ends })
+        Ok(Self { stack, default_namespace: config.default_namespace.clone(), pause: Pause::default(), ends })
     }
 
     /// Whether the credential ends soon, and another one has to be asked for.

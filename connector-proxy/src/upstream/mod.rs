@@ -12,6 +12,7 @@ mod frames;
 mod gzip;
 mod kubeconfig;
 mod lane;
+mod own;
 mod pool;
 mod slot;
 #[cfg(test)]
@@ -30,7 +31,7 @@ use http_body_util::Full;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tower::{ServiceExt, service_fn};
+use tower::ServiceExt;
 use tracing::{info, warn};
 
 pub(crate) use body::Body;
@@ -84,7 +85,7 @@ impl Upstream {
         Ok(Self {
             path: path.to_owned(),
             gzip,
-            client: client(route.clone(), namespace),
+            client: own::client(route.clone(), namespace),
             route,
             generation: watch::Sender::new(0),
             reachable: AtomicBool::new(true),
@@ -167,17 +168,4 @@ impl Upstream {
             }
         }
     }
-}
-
-/// A client of the Kubernetes library that sends by the route in force.
-fn client(route: Arc<ArcSwap<Route>>, namespace: String) -> kube::Client {
-    let service = service_fn(move |request: Request<kube::client::Body>| {
-        let stack = route.load().stack.clone();
-        async move {
-            let (parts, body) = request.into_parts();
-            let body = body.collect_bytes().await?;
-            stack.oneshot(Request::from_parts(parts, Full::new(body))).await
-        }
-    });
-    kube::Client::new(service, namespace)
 }

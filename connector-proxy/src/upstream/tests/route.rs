@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -23,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use super::*;
+use crate::upstream::Upstream;
 use crate::upstream::kubeconfig::Route;
 
 const NAME: &str = "control-plane.example.org";
@@ -174,4 +176,31 @@ async fn a_client_certificate_of_a_plugin_ends() {
         assert_eq!(route.is_ending(), is_ending, "{ends}");
         assert!(ask(&route).await.starts_with("HTTP/2.0"));
     }
+}
+
+/// A fleet must not knock with all the watches that each of it has.
+#[tokio::test]
+async fn own_requests_pause_after_one_that_failed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let knocks = Arc::new(AtomicUsize::new(0));
+    let count = knocks.clone();
+    tokio::spawn(async move {
+        while listener.accept().await.is_ok() {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let (_, ca) = server(&[b"h2"]).await;
+    let (_folder, path) = kubeconfig(address, &ca, json!({}), None);
+    let upstream = Upstream::open(&path, false, Arc::new(Metrics::new())).await.unwrap();
+    let own = upstream.client();
+    for _ in 0..50 {
+        own.apiserver_version().await.unwrap_err();
+    }
+    let of_one = knocks.load(Ordering::Relaxed);
+    assert!((1..=3).contains(&of_one), "{of_one} knocks");
+    // Requests of users are tried all the same.
+    let request = Request::get("/version").body(Full::default()).unwrap();
+    assert!(upstream.send(request).await.is_err());
+    assert!(knocks.load(Ordering::Relaxed) > of_one);
 }
