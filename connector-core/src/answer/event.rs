@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::object::Parts;
+use super::object::{self, Parts};
 use super::table::{self, Columns};
 use super::{Asked, RowObject, status};
 use crate::json::{Cursor, Error, Kind, Plan};
@@ -41,6 +41,32 @@ impl Event {
         let Some(kind) = self.kind.as_ref().filter(|kind| !kind.is_empty()) else { return Ok(false) };
         let (_, kind) = Cursor::new(source, kind.start).string()?;
         Ok(!kind.is("BOOKMARK") && !kind.is("ERROR"))
+    }
+
+    /// Reads the event before which the cursor stands, and plans its edits, where its `type` comes first and says that it is about an
+    /// object: whether that exists for the client. `None`, and edits that mean nothing, for every other event.
+    pub(super) fn about_object<'a>(
+        asked: &Asked,
+        cursor: &mut Cursor<'a>,
+        source: &'a [u8],
+        plan: &mut Plan,
+    ) -> Result<Option<bool>, Error> {
+        let (mut kind, mut shown) = (None, None);
+        let mut walk = cursor.object()?;
+        while let Some(member) = cursor.member(&mut walk)? {
+            if member.key.is("type") && kind.is_none() {
+                let text = cursor.string()?.1;
+                if text.is("BOOKMARK") || text.is("ERROR") {
+                    return Ok(None);
+                }
+                kind = Some(text);
+            } else if member.key.is("object") && kind.is_some() && shown.is_none() {
+                shown = Some(object::rewrite(asked, cursor, source, plan)?.is_some());
+            } else {
+                return Ok(None);
+            }
+        }
+        Ok(shown)
     }
 
     /// Plans the edits of an event whose object has these parts; false when it does not happen for the client.

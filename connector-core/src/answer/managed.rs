@@ -147,6 +147,7 @@ impl<'a> Fields<'a, '_> {
     }
 
     /// Goes over an object and takes away the members of which `left` says that nothing is left; the object is gone with them.
+    #[inline(always)]
     fn weed(&mut self, mut left: impl FnMut(&mut Self, Member<'a>) -> Result<bool, Error>) -> Result<bool, Error> {
         let mut weeder = Weeder::default();
         let mut walk = self.cursor.object()?;

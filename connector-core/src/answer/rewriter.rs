@@ -54,6 +54,8 @@ pub struct Rewriter {
     item: Item,
     event: WatchEvent,
     columns: Columns,
+    /// The length of what was last read at once: the next one is taken to be as long.
+    usual: usize,
     /// What the user calls the connection secret of the object that is being gone through, where [`Item::renames`].
     secret: Origin,
     plan: Plan,
@@ -151,6 +153,7 @@ impl Rewriter {
             item: Item::default(),
             event: WatchEvent::default(),
             columns: Columns::default(),
+            usual: 0,
             secret: Origin { namespace: String::new(), name: String::new() },
             plan: Plan::default(),
             scratch: BytesMut::new(),
@@ -232,8 +235,11 @@ impl Rewriter {
             }
             (Place::Items, _, kind) => {
                 self.list.element = here;
-                self.item = Item::default();
-                enter = (kind == Kind::Object).then_some(Place::Item);
+                if kind == Kind::Object {
+                    behind = self.end_element(Reach::Begun, out)?;
+                    enter = behind.is_none().then_some(Place::Item);
+                    self.item = Item::default();
+                }
             }
             (Place::Rows, _, kind) => {
                 self.list.element = here;
@@ -289,8 +295,16 @@ impl Rewriter {
         if kind != Kind::Object {
             return Err(self.malformed(*at));
         }
+        let here = self.hold.offset(*at);
         match self.shape {
-            Shape::Object => self.enter(Place::Item, at),
+            Shape::Object => match self.object_at_once(here, out)? {
+                Some(behind) => {
+                    self.scanner.pass();
+                    *at = behind;
+                    Ok(())
+                }
+                None => self.enter(Place::Item, at),
+            },
             Shape::List | Shape::Table(_) => self.enter(Place::Root, at),
             Shape::ObjectTable(_) => {
                 self.place = Place::Whole;
@@ -298,6 +312,11 @@ impl Rewriter {
             }
             Shape::Watch => {
                 self.hold.begin(*at, out);
+                if let Some(behind) = self.event_at_once(out)? {
+                    self.scanner = Scanner::new();
+                    *at = behind;
+                    return Ok(());
+                }
                 self.event = WatchEvent::default();
                 self.item = Item::default();
                 self.enter(Place::Event, at)

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::skip::{Skip, end_of_string};
+use super::block;
+use super::skip::Skip;
 use super::{Error, Kind, MAX_DEPTH, is_space};
 
 /// Reads one value of a slice, part by part, without allocating.
@@ -31,6 +32,21 @@ pub struct Cursor<'a> {
     at: usize,
     /// Containers that are open where it stands.
     depth: u32,
+    ahead: Ahead,
+}
+
+/// The quotes and backslashes of the [`block::SIZE`] bytes from one offset on: several short keys and strings are found in it.
+#[derive(Clone, Copy, Debug)]
+struct Ahead {
+    from: usize,
+    stops: u64,
+}
+
+/// Where a key stands, with its quotes. Not a [`Text`]: what a function that is not inlined gives in memory is read word by word.
+struct Key {
+    start: usize,
+    end: usize,
+    escaped: bool,
 }
 
 /// Where a [`Cursor`] stands in one container that it has entered.
@@ -130,7 +146,7 @@ impl<'a> Cursor<'a> {
 
     /// The same where `depth` containers are open around the value.
     pub(crate) fn within(bytes: &'a [u8], at: usize, depth: u32) -> Self {
-        Self { bytes, at, depth }
+        Self { bytes, at, depth, ahead: Ahead { from: at, stops: 0 } }
     }
 
     /// The offset at which it stands.
@@ -171,13 +187,50 @@ impl<'a> Cursor<'a> {
     /// [`Error::Syntax`] when something else comes.
     #[inline(always)]
     pub fn member(&mut self, walk: &mut Walk) -> Result<Option<Member<'a>>, Error> {
-        let Some(entry) = self.separate(walk, b'}')? else { return Ok(None) };
-        let (_, key) = self.string()?;
+        let lead = self.at;
+        let (start, end, escaped) = match self.compact_key(walk) {
+            Some((start, end)) => (start, end, false),
+            None => match self.any_key(walk)? {
+                Some(Key { start, end, escaped }) => (start, end, escaped),
+                None => return Ok(None),
+            },
+        };
+        let key = Text { quoted: &self.bytes[start..end], escaped };
+        Ok(Some(Member { key, entry: Entry { lead, start } }))
+    }
+
+    /// Passes over a key and its colon that are written as nearly all are: the key is short and without escapes, and there is no
+    /// whitespace. Where the key begins and ends.
+    #[inline(always)]
+    fn compact_key(&mut self, walk: &mut Walk) -> Option<(usize, usize)> {
+        let lead = self.at;
+        let window: &[u8; block::SIZE] = self.bytes.get(lead..)?.first_chunk()?;
+        let start = usize::from(!walk.first);
+        if window[start] != b'"' || (start > 0 && window[0] != b',') {
+            return None;
+        }
+        let stops = block::stops(window);
+        let behind = stops & stops.wrapping_sub(1);
+        let end = behind.trailing_zeros() as usize;
+        if end >= block::SIZE - 1 || window[end] != b'"' || window[end + 1] != b':' {
+            return None;
+        }
+        walk.first = false;
+        self.at = lead + end + 2;
+        self.ahead = Ahead { from: lead, stops: behind };
+        Some((lead + start, lead + end + 1))
+    }
+
+    /// The same of every other key, or of the end of the object.
+    #[inline(never)]
+    fn any_key(&mut self, walk: &mut Walk) -> Result<Option<Key>, Error> {
+        let Some(Entry { start, .. }) = self.separate(walk, b'}')? else { return Ok(None) };
+        let (range, Text { escaped, .. }) = self.string()?;
         match self.peek()? {
             b':' => self.at += 1,
             _ => return Err(self.wrong()),
         }
-        Ok(Some(Member { key, entry }))
+        Ok(Some(Key { start, end: range.end, escaped }))
     }
 
     /// Goes to the next element of the array that was entered, or behind the array when there is none.
@@ -197,21 +250,25 @@ impl<'a> Cursor<'a> {
     pub fn skip(&mut self) -> Result<Range<usize>, Error> {
         let first = self.peek()?;
         let start = self.at;
-        let end = match (first, self.bytes.get(start + 1)) {
-            (b'"', _) => end_of_string(self.bytes, start + 1).map(|(end, _)| end),
+        self.at = match (first, self.bytes.get(start + 1)) {
+            (b'"', _) => match self.end_of_string(start + 1) {
+                Some((end, _)) => end,
+                None => return Err(Error::Syntax { at: self.bytes.len() }),
+            },
             // Empty ones are most of what `managedFields` are made of.
-            (b'{', Some(b'}')) | (b'[', Some(b']')) if self.depth < MAX_DEPTH => Some(start + 2),
+            (b'{', Some(b'}')) | (b'[', Some(b']')) if self.depth < MAX_DEPTH => start + 2,
             _ => self.skip_long(first)?,
         };
-        self.at = end.ok_or(Error::Syntax { at: self.bytes.len() })?;
         Ok(start..self.at)
     }
 
     /// Where a value ends that begins here with this byte.
-    fn skip_long(&self, first: u8) -> Result<Option<usize>, Error> {
+    #[inline(never)]
+    fn skip_long(&self, first: u8) -> Result<usize, Error> {
         let kind = Kind::of(first).ok_or(self.wrong())?;
         let end = Skip::begin(kind).run(self.bytes, self.at + 1, self.depth)?;
-        Ok(end.or((kind == Kind::Scalar).then_some(self.bytes.len())))
+        let open = (kind == Kind::Scalar).then_some(self.bytes.len());
+        end.or(open).ok_or(Error::Syntax { at: self.bytes.len() })
     }
 
     /// Reads the string that comes next; the offsets of it, with its quotes, and what it says.
@@ -224,10 +281,28 @@ impl<'a> Cursor<'a> {
             return Err(self.wrong());
         }
         let start = self.at;
-        let end = end_of_string(self.bytes, start + 1);
+        let end = self.end_of_string(start + 1);
         let (end, escaped) = end.ok_or(Error::Syntax { at: self.bytes.len() })?;
         self.at = end;
         Ok((start..end, Text { quoted: &self.bytes[start..end], escaped }))
+    }
+
+    /// Where the string ends whose first byte behind the quote is at `start`: the offset behind its closing quote, and whether there
+    /// are escapes before it.
+    #[inline(always)]
+    fn end_of_string(&mut self, start: usize) -> Option<(usize, bool)> {
+        let passed = start - self.ahead.from;
+        let mut stops = if passed < block::SIZE { self.ahead.stops >> passed } else { 0 };
+        if stops == 0 {
+            let window = self.bytes.get(start..start + block::SIZE).and_then(<[u8]>::first_chunk);
+            stops = window.map_or(0, block::stops);
+            self.ahead = Ahead { from: start, stops };
+        }
+        let end = start + stops.trailing_zeros() as usize;
+        match self.bytes.get(end) {
+            Some(b'"') if stops != 0 => Some((end + 1, false)),
+            _ => block::string(self.bytes, start, &mut false),
+        }
     }
 
     #[inline(always)]

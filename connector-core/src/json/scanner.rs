@@ -2,7 +2,6 @@
 
 use memchr::memchr2;
 
-use super::block::WINDOW;
 use super::skip::Skip;
 use super::{Error, Kind, block, is_space};
 
@@ -206,10 +205,13 @@ impl Scanner {
     }
 }
 
+/// The longest key that is told.
+const KEY: usize = 32;
+
 /// A key as it comes in, decoded as far as keys that anybody asks for need it.
 #[derive(Clone, Debug)]
 struct Key {
-    bytes: [u8; WINDOW],
+    bytes: [u8; KEY],
     len: u8,
     escape: Escape,
     /// Longer than the room for it, or beyond ASCII by an escape: equal to nothing that is asked for.
@@ -226,7 +228,7 @@ enum Escape {
 
 impl Key {
     const fn new() -> Self {
-        Self { bytes: [0; WINDOW], len: 0, escape: Escape::None, other: false }
+        Self { bytes: [0; KEY], len: 0, escape: Escape::None, other: false }
     }
 
     fn clear(&mut self) {
@@ -236,9 +238,10 @@ impl Key {
     /// Takes a key that has no escapes and ends in the window at `at`, as nearly all do; how long it is.
     #[inline(always)]
     fn take_window(&mut self, chunk: &[u8], at: usize) -> Option<usize> {
-        let window = chunk.get(at..at + WINDOW)?.first_chunk()?;
-        let len = block::quote_or_escape(window).filter(|&found| window[found] == b'"')?;
-        *self = Self { bytes: *window, len: len as u8, escape: Escape::None, other: false };
+        let window = chunk.get(at..at + block::SIZE)?.first_chunk()?;
+        let len = block::stops(window).trailing_zeros() as usize;
+        let bytes = window.first_chunk().filter(|_| len <= KEY && window[len] == b'"')?;
+        *self = Self { bytes: *bytes, len: len as u8, escape: Escape::None, other: false };
         Some(len)
     }
 

@@ -1,6 +1,6 @@
 //! Passing over one value: the hot loop of both readers.
 
-use super::block::{self, Inside, WINDOW};
+use super::block::{self, Inside};
 use super::{Error, Kind, MAX_DEPTH, is_space};
 
 /// Where a value that is being passed over stands; can stop and go on at any byte.
@@ -33,7 +33,6 @@ impl Skip {
     pub(super) fn run(&mut self, bytes: &[u8], at: usize, outside: u32) -> Result<Option<usize>, Error> {
         match self {
             Self::Container(inside) => inside.run(bytes, at, MAX_DEPTH - outside),
-            Self::String { escape: false } if let Some((end, _)) = end_of_string(bytes, at) => Ok(Some(end)),
             Self::String { escape } => Ok(block::string(bytes, at, escape).map(|(end, _)| end)),
             Self::Scalar => {
                 let rest = &bytes[at..];
@@ -42,22 +41,4 @@ impl Skip {
             }
         }
     }
-}
-
-/// Goes on inside a string at `at`, which stands behind no backslash; the offset behind its closing quote, and whether there are
-/// escapes before it.
-#[inline(always)]
-pub(super) fn end_of_string(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
-    let mut from = at;
-    for _ in 0..2 {
-        let Some(window) = bytes.get(from..from + WINDOW).and_then(<[u8]>::first_chunk) else { break };
-        if let Some(found) = block::quote_or_escape(window) {
-            if window[found] == b'"' {
-                return Some((from + found + 1, false));
-            }
-            break;
-        }
-        from += WINDOW;
-    }
-    block::string(bytes, from, &mut false)
 }

@@ -2,9 +2,9 @@
 
 use super::{ItemState, Place, Rewriter, WatchEvent};
 use crate::answer::hold::{Mode, Reach, fits};
-use crate::answer::object::rename_secret;
+use crate::answer::object::{self, rename_secret};
 use crate::answer::out::Out;
-use crate::answer::{AnswerError, Shape, table};
+use crate::answer::{AnswerError, MAX_HELD, Shape, table};
 use crate::json::{Cursor, Entry, Scanner, Sink};
 
 impl Rewriter {
@@ -78,25 +78,35 @@ impl Rewriter {
         Ok(Some(end))
     }
 
-    /// An element that is held whole: a row, or something else than an object with `metadata` in a list. The offset behind it as
-    /// above.
+    /// An element of a list or Table, read at once; or something else than an object with `metadata` in a list, at its end. The offset
+    /// behind it as above.
     pub(super) fn end_element(&mut self, reach: Reach, out: &mut Out<'_>) -> Result<Option<usize>, AnswerError> {
-        let Self { asked, shape, scanner, hold, list, place, plan, .. } = self;
+        let Self { asked, shape, scanner, hold, list, place, plan, usual, .. } = self;
         let Some((base, source)) = hold.take(out.chunk, reach)? else { return Ok(None) };
+        if reach == Reach::Begun && source.len() < *usual {
+            return Ok(None);
+        }
         let mark = plan.mark();
         let entry = Entry { lead: 0, start: list.element };
         list.weeder.lead(source, entry, plan);
-        let (shown, len) = match (*shape, *place) {
-            (Shape::Table(show), Place::Rows) => {
-                let mut cursor = Cursor::within(source, list.element, scanner.depth());
-                match table::row(asked, show, &mut cursor, source, plan) {
-                    Ok(shown) => (shown, cursor.at()),
-                    Err(error) => return incomplete(reach, AnswerError::of(error, base), || plan.undo(mark)),
-                }
-            }
-            _ => (false, source.len()),
+        let mut cursor = Cursor::within(source, list.element, scanner.depth());
+        let shown = match (*shape, *place) {
+            (Shape::Table(show), Place::Rows) => table::row(asked, show, &mut cursor, source, plan),
+            _ if reach == Reach::Begun => object::rewrite(asked, &mut cursor, source, plan).map(|it| it.is_some()),
+            _ => cursor.skip().map(|_| false),
         };
+        let len = cursor.at();
+        let shown = match shown {
+            Ok(shown) => shown,
+            Err(error) => return incomplete(reach, AnswerError::of(error, base), || plan.undo(mark)),
+        };
+        // What is not held may be longer.
+        if reach == Reach::Begun && len > MAX_HELD {
+            plan.undo(mark);
+            return Ok(None);
+        }
         fits(len)?;
+        *usual = len;
         if shown {
             list.weeder.keep();
             plan.apply(&source[..len], out);
@@ -106,6 +116,56 @@ impl Rewriter {
         }
         let end = hold.end(reach, len);
         hold.release(end, Mode::Hold);
+        Ok(Some(end))
+    }
+
+    /// The one object that was asked for, which begins at `here` of what is held, if all of it is in this chunk. The offset behind it
+    /// as above.
+    pub(super) fn object_at_once(&mut self, here: usize, out: &mut Out<'_>) -> Result<Option<usize>, AnswerError> {
+        let Self { asked, hold, plan, .. } = self;
+        let Some((_, source)) = hold.take(out.chunk, Reach::Begun)? else { return Ok(None) };
+        let mut cursor = Cursor::new(source, here);
+        let Ok(subject) = object::rewrite(asked, &mut cursor, source, plan) else {
+            plan.clear();
+            return Ok(None);
+        };
+        let len = cursor.at();
+        if len > MAX_HELD {
+            plan.clear();
+            return Ok(None);
+        }
+        if subject.is_none() {
+            return Err(AnswerError::Foreign);
+        }
+        plan.apply(&source[..len], out);
+        let end = hold.end(Reach::Begun, len);
+        hold.release(end, Mode::Pass);
+        Ok(Some(end))
+    }
+
+    /// The event about an object at the beginning of what is held, if all of it is in this chunk. The offset behind it as above.
+    pub(super) fn event_at_once(&mut self, out: &mut Out<'_>) -> Result<Option<usize>, AnswerError> {
+        let Self { asked, hold, plan, usual, .. } = self;
+        let Some((_, source)) = hold.take(out.chunk, Reach::Begun)? else { return Ok(None) };
+        if source.len() < *usual {
+            return Ok(None);
+        }
+        let mut cursor = Cursor::new(source, 0);
+        let (Ok(Some(shown)), len @ ..=MAX_HELD) =
+            (WatchEvent::about_object(asked, &mut cursor, source, plan), cursor.at())
+        else {
+            plan.clear();
+            return Ok(None);
+        };
+        *usual = len;
+        if shown {
+            plan.apply(&source[..len], out);
+            out.write(b"\n");
+        } else {
+            plan.clear();
+        }
+        let end = hold.end(Reach::Begun, len);
+        hold.release(end, Mode::Drop);
         Ok(Some(end))
     }
 

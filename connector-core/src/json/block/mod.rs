@@ -27,13 +27,10 @@ use portable as best;
 #[cfg(target_arch = "x86_64")]
 use x86 as best;
 
-pub(super) use best::quote_or_escape;
+pub(super) use best::stops;
 
 /// The bytes of one block.
-const SIZE: usize = 64;
-
-/// The bytes that [`quote_or_escape`] looks at: most strings are shorter.
-pub(super) const WINDOW: usize = 32;
+pub(super) const SIZE: usize = 64;
 
 /// What a block has where: bit 0 tells of its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +56,7 @@ trait Isa: Copy {
 /// Goes on inside a string at `at`; the offset behind its closing quote, and whether there are backslashes before that; `None` when
 /// the bytes are used up before.
 ///
-/// `escape`: behind a backslash. Worth it for a string that is long or has escapes; [`quote_or_escape`] is asked first.
+/// `escape`: behind a backslash. Worth it for a string that is long or has escapes; [`stops`] is asked first.
 pub(super) fn string(bytes: &[u8], at: usize, escape: &mut bool) -> Option<(usize, bool)> {
     best::string(bytes, at, escape)
 }
@@ -216,12 +213,12 @@ impl Way {
         }
     }
 
-    /// [`quote_or_escape`]
-    fn quote_or_escape(self, window: &[u8; WINDOW]) -> Option<usize> {
+    /// [`stops`]
+    fn stops(self, block: &[u8; SIZE]) -> u64 {
         match self {
-            Self::Portable => portable::quote_or_escape(window),
+            Self::Portable => portable::stops(block),
             #[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")))]
-            _ => best::quote_or_escape(window),
+            _ => best::stops(block),
         }
     }
 }

@@ -8,7 +8,12 @@ use std::arch::aarch64::*;
 
 use super::{Error, Inside, Isa, Masks, SIZE, portable};
 
-pub(in super::super) use super::portable::quote_or_escape;
+/// Where a block has `"` or `\\`.
+#[inline(always)]
+pub(in super::super) fn stops(block: &[u8; SIZE]) -> u64 {
+    let Masks { quote, backslash, .. } = Neon.masks(block);
+    quote | backslash
+}
 
 /// [`Inside::run`]
 #[inline]

@@ -1,6 +1,6 @@
 //! Masks without any particular instruction: eight bytes to a word.
 
-use super::{Error, Inside, Isa, Masks, SIZE, WINDOW};
+use super::{Error, Inside, Isa, Masks, SIZE};
 
 /// [`Inside::run`]
 pub(super) fn run(inside: &mut Inside, bytes: &[u8], at: usize, limit: u32) -> Result<Option<usize>, Error> {
@@ -42,18 +42,15 @@ impl Isa for Portable {
     }
 }
 
-/// The offset of the first `"` or `\\` in a window, unless there is none.
+/// Where a block has `"` or `\\`.
 #[inline(always)]
-pub(in super::super) fn quote_or_escape(window: &[u8; WINDOW]) -> Option<usize> {
-    let (words, _) = window.as_chunks::<8>();
-    for (at, word) in words.iter().enumerate() {
+pub(in super::super) fn stops(block: &[u8; SIZE]) -> u64 {
+    let (words, _) = block.as_chunks::<8>();
+    let stops = |word: &[u8; 8]| {
         let word = u64::from_le_bytes(*word);
-        let hits = equal(word, b'"') | equal(word, b'\\');
-        if hits != 0 {
-            return Some(8 * at + hits.trailing_zeros() as usize);
-        }
-    }
-    None
+        equal(word, b'"') | equal(word, b'\\')
+    };
+    words.iter().rev().fold(0, |all, word| all << 8 | stops(word))
 }
 
 const fn every(byte: u8) -> u64 {

@@ -10,7 +10,7 @@ use std::arch::is_x86_feature_detected as has;
 use std::arch::x86_64::*;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use super::{Error, Inside, Isa, Masks, SIZE, WINDOW, portable};
+use super::{Error, Inside, Isa, Masks, SIZE, portable};
 
 /// [`Inside::run`] by the best instructions that the processor has.
 #[inline]
@@ -101,21 +101,20 @@ fn string_avx2(bytes: &[u8], at: usize, escape: &mut bool) -> Option<(usize, boo
     super::string_with(Avx2, bytes, at, escape)
 }
 
-/// The offset of the first `"` or `\\` in a window, unless there is none.
+/// Where a block has `"` or `\\`. It is asked for so often, and for so little each time, that choosing the instructions would cost
+/// more than the best of them save.
 #[inline(always)]
-pub(in super::super) fn quote_or_escape(window: &[u8; WINDOW]) -> Option<usize> {
-    let hits = |half: &[u8; 16]| {
-        // SAFETY: every processor of this architecture has SSE2; the half has 16 bytes.
-        unsafe {
-            let half = _mm_loadu_si128(half.as_ptr().cast());
-            let quote = _mm_cmpeq_epi8(half, _mm_set1_epi8(b'"' as i8));
-            let backslash = _mm_cmpeq_epi8(half, _mm_set1_epi8(b'\\' as i8));
-            _mm_movemask_epi8(_mm_or_si128(quote, backslash)).cast_unsigned()
-        }
-    };
-    let (halves, _) = window.as_chunks::<16>();
-    let hits = hits(&halves[0]) | hits(&halves[1]) << 16;
-    (hits != 0).then(|| hits.trailing_zeros() as usize)
+pub(in super::super) fn stops(block: &[u8; SIZE]) -> u64 {
+    // SAFETY: every processor of this architecture has SSE2; each quarter of the block has 16 bytes.
+    unsafe {
+        let (quote, backslash) = (_mm_set1_epi8(b'"' as i8), _mm_set1_epi8(b'\\' as i8));
+        let hits = [0, 16, 32, 48].map(|from| {
+            let quarter = _mm_loadu_si128(block[from..].as_ptr().cast());
+            let hits = _mm_or_si128(_mm_cmpeq_epi8(quarter, quote), _mm_cmpeq_epi8(quarter, backslash));
+            u64::from(_mm_movemask_epi8(hits).cast_unsigned())
+        });
+        hits[0] | hits[1] << 16 | (hits[2] | hits[3] << 16) << 32
+    }
 }
 
 /// The processor has AVX-512 with bytes and words, and all of [`Avx2`].
