@@ -188,6 +188,11 @@ impl<'a> Cursor<'a> {
     #[inline(always)]
     pub fn member(&mut self, walk: &mut Walk) -> Result<Option<Member<'a>>, Error> {
         let lead = self.at;
+        if self.bytes.get(lead) == Some(&b'}') {
+            self.depth -= 1;
+            self.at += 1;
+            return Ok(None);
+        }
         let (start, end, escaped) = match self.compact_key(walk) {
             Some((start, end)) => (start, end, false),
             None => match self.any_key(walk)? {
@@ -203,22 +208,17 @@ impl<'a> Cursor<'a> {
     /// whitespace. Where the key begins and ends.
     #[inline(always)]
     fn compact_key(&mut self, walk: &mut Walk) -> Option<(usize, usize)> {
-        let lead = self.at;
-        let window: &[u8; block::SIZE] = self.bytes.get(lead..)?.first_chunk()?;
-        let start = usize::from(!walk.first);
-        if window[start] != b'"' || (start > 0 && window[0] != b',') {
+        let start = self.at + usize::from(!walk.first);
+        if (!walk.first && self.bytes.get(self.at) != Some(&b',')) || self.bytes.get(start) != Some(&b'"') {
             return None;
         }
-        let stops = block::stops(window);
-        let behind = stops & stops.wrapping_sub(1);
-        let end = behind.trailing_zeros() as usize;
-        if end >= block::SIZE - 1 || window[end] != b'"' || window[end + 1] != b':' {
+        let (end, escaped) = self.end_of_string(start + 1)?;
+        if escaped || self.bytes.get(end) != Some(&b':') {
             return None;
         }
         walk.first = false;
-        self.at = lead + end + 2;
-        self.ahead = Ahead { from: lead, stops: behind };
-        Some((lead + start, lead + end + 1))
+        self.at = end + 1;
+        Some((start, end))
     }
 
     /// The same of every other key, or of the end of the object.
