@@ -32,14 +32,8 @@ pub struct Cursor<'a> {
     at: usize,
     /// Containers that are open where it stands.
     depth: u32,
-    ahead: Ahead,
-}
-
-/// The quotes and backslashes of the [`block::SIZE`] bytes from one offset on: several short keys and strings are found in it.
-#[derive(Clone, Copy, Debug)]
-struct Ahead {
-    from: usize,
-    stops: u64,
+    /// Where the value ends before which it stands, if that was seen with the key: the offset behind it; else 0.
+    seen: usize,
 }
 
 /// Where a key stands, with its quotes. Not a [`Text`]: what a function that is not inlined gives in memory is read word by word.
@@ -146,7 +140,7 @@ impl<'a> Cursor<'a> {
 
     /// The same where `depth` containers are open around the value.
     pub(crate) fn within(bytes: &'a [u8], at: usize, depth: u32) -> Self {
-        Self { bytes, at, depth, ahead: Ahead { from: at, stops: 0 } }
+        Self { bytes, at, depth, seen: 0 }
     }
 
     /// The offset at which it stands.
@@ -205,20 +199,34 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over a key and its colon that are written as nearly all are: the key is short and without escapes, and there is no
-    /// whitespace. Where the key begins and ends.
+    /// whitespace. Where the key begins and ends. A short value is seen at the same time.
     #[inline(always)]
     fn compact_key(&mut self, walk: &mut Walk) -> Option<(usize, usize)> {
-        let start = self.at + usize::from(!walk.first);
-        if (!walk.first && self.bytes.get(self.at) != Some(&b',')) || self.bytes.get(start) != Some(&b'"') {
+        let lead = self.at;
+        let window: &[u8; block::SIZE] = self.bytes.get(lead..)?.first_chunk()?;
+        let start = usize::from(!walk.first);
+        if window[start] != b'"' || (start > 0 && window[0] != b',') {
             return None;
         }
-        let (end, escaped) = self.end_of_string(start + 1)?;
-        if escaped || self.bytes.get(end) != Some(&b':') {
+        let stops = block::stops(window);
+        let behind = stops & stops.wrapping_sub(1);
+        let end = behind.trailing_zeros() as usize;
+        let value = end + 2;
+        if value >= block::SIZE - 1 || window[end] != b'"' || window[end + 1] != b':' {
             return None;
         }
         walk.first = false;
-        self.at = end + 1;
-        Some((start, end))
+        self.at = lead + value;
+        self.seen = if window[value] == b'"' {
+            let inside = behind & behind.wrapping_sub(1);
+            let close = (inside & inside.wrapping_sub(1)).trailing_zeros() as usize;
+            if close < block::SIZE && window[close] == b'"' { lead + close + 1 } else { 0 }
+        } else if window[value] == b'{' && window[value + 1] == b'}' && self.depth < MAX_DEPTH {
+            lead + value + 2
+        } else {
+            0
+        };
+        Some((lead + start, lead + end + 1))
     }
 
     /// The same of every other key, or of the end of the object.
@@ -248,6 +256,16 @@ impl<'a> Cursor<'a> {
     /// [`Error::Syntax`] when none comes or it has no end; [`Error::TooDeep`].
     #[inline(always)]
     pub fn skip(&mut self) -> Result<Range<usize>, Error> {
+        let start = self.at;
+        self.at = match std::mem::take(&mut self.seen) {
+            0 => return self.skip_unseen(),
+            end => end,
+        };
+        Ok(start..self.at)
+    }
+
+    #[inline(never)]
+    fn skip_unseen(&mut self) -> Result<Range<usize>, Error> {
         let first = self.peek()?;
         let start = self.at;
         self.at = match (first, self.bytes.get(start + 1)) {
@@ -255,7 +273,6 @@ impl<'a> Cursor<'a> {
                 Some((end, _)) => end,
                 None => return Err(Error::Syntax { at: self.bytes.len() }),
             },
-            // Empty ones are most of what `managedFields` are made of.
             (b'{', Some(b'}')) | (b'[', Some(b']')) if self.depth < MAX_DEPTH => start + 2,
             _ => self.skip_long(first)?,
         };
@@ -281,23 +298,20 @@ impl<'a> Cursor<'a> {
             return Err(self.wrong());
         }
         let start = self.at;
-        let end = self.end_of_string(start + 1);
-        let (end, escaped) = end.ok_or(Error::Syntax { at: self.bytes.len() })?;
+        let (end, escaped) = match std::mem::take(&mut self.seen) {
+            0 => self.end_of_string(start + 1).ok_or(Error::Syntax { at: self.bytes.len() })?,
+            end => (end, false),
+        };
         self.at = end;
         Ok((start..end, Text { quoted: &self.bytes[start..end], escaped }))
     }
 
     /// Where the string ends whose first byte behind the quote is at `start`: the offset behind its closing quote, and whether there
     /// are escapes before it.
-    #[inline(always)]
-    fn end_of_string(&mut self, start: usize) -> Option<(usize, bool)> {
-        let passed = start - self.ahead.from;
-        let mut stops = if passed < block::SIZE { self.ahead.stops >> passed } else { 0 };
-        if stops == 0 {
-            let window = self.bytes.get(start..start + block::SIZE).and_then(<[u8]>::first_chunk);
-            stops = window.map_or(0, block::stops);
-            self.ahead = Ahead { from: start, stops };
-        }
+    #[inline]
+    fn end_of_string(&self, start: usize) -> Option<(usize, bool)> {
+        let window: Option<&[u8; block::SIZE]> = self.bytes.get(start..).and_then(<[u8]>::first_chunk);
+        let stops = window.map_or(0, block::stops);
         let end = start + stops.trailing_zeros() as usize;
         match self.bytes.get(end) {
             Some(b'"') if stops != 0 => Some((end + 1, false)),
@@ -314,6 +328,7 @@ impl<'a> Cursor<'a> {
             return Err(Error::TooDeep);
         }
         self.depth += 1;
+        self.seen = 0;
         self.at += 1;
         Ok(Walk { open: self.at, first: true })
     }
