@@ -12,6 +12,7 @@ pub mod raw;
 mod tests;
 pub mod value;
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -54,25 +55,35 @@ pub fn chunks(document: &Bytes) -> Vec<Bytes> {
     (0..document.len()).step_by(CHUNK).map(|start| document.slice(start..document.len().min(start + CHUNK))).collect()
 }
 
-/// Rewrites an answer and copies all that comes out behind `out`, as a connection would copy it into its write buffer.
+/// Rewrites an answer; all that comes out is copied behind `out`.
+///
+/// # Errors
+/// Those of [`Rewriter`]; a generated document has none.
+pub fn rewrite(asked: &Asked, shape: Shape, chunks: &[Bytes], out: &mut Vec<u8>) -> Result<(), AnswerError> {
+    let mut rewriter = Rewriter::new(asked.clone(), shape);
+    for chunk in chunks {
+        rewriter.push_copied(chunk, out)?;
+    }
+    rewriter.finish()
+}
+
+/// The same where the parts of 4 KiB and more that did not change are slices of the chunks, as a connection takes them.
 ///
 /// `parts` is scratch: it is empty before and after, and passed in so that its memory is used again.
 ///
 /// # Errors
 /// Those of [`Rewriter`]; a generated document has none.
-pub fn rewrite(
+pub fn rewrite_into_parts(
     asked: &Asked,
     shape: Shape,
     chunks: &[Bytes],
     parts: &mut Vec<Bytes>,
-    out: &mut Vec<u8>,
 ) -> Result<(), AnswerError> {
     let mut rewriter = Rewriter::new(asked.clone(), shape);
     for chunk in chunks {
         rewriter.push(chunk.clone(), parts)?;
-        for part in parts.drain(..) {
-            out.extend_from_slice(&part);
-        }
+        black_box(&parts);
+        parts.clear();
     }
     rewriter.finish()
 }

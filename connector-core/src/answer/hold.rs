@@ -1,7 +1,5 @@
 //! The bytes of an answer that have come and not gone out.
 
-use bytes::Bytes;
-
 use super::out::Out;
 use super::{AnswerError, MAX_HELD};
 use crate::json::Sink;
@@ -66,7 +64,7 @@ impl Hold {
     /// before has not ended. Where nothing is held it is what has not gone out.
     pub(super) fn take<'a>(
         &'a mut self,
-        chunk: &'a Bytes,
+        chunk: &'a [u8],
         reach: Reach,
     ) -> Result<Option<(u64, &'a [u8])>, AnswerError> {
         let base = self.seen + self.mark as u64 - self.carry.len() as u64;

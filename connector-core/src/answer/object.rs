@@ -1,7 +1,5 @@
 //! One object that is whole in memory.
 
-use bytes::Bytes;
-
 use super::metadata::{self, Subject};
 use super::{AnswerError, Asked, Rewriter, Shape};
 use crate::json::{Cursor, Error, Kind, Plan, Text};
@@ -13,10 +11,10 @@ use crate::origin::Origin;
 /// Those of [`Rewriter`]: [`AnswerError::Foreign`] when it is not the object that was asked for.
 pub fn object(asked: &Asked, raw: &[u8]) -> Result<Vec<u8>, AnswerError> {
     let mut rewriter = Rewriter::new(asked.clone(), Shape::Object);
-    let mut out = Vec::new();
-    rewriter.push(Bytes::copy_from_slice(raw), &mut out)?;
+    let mut out = Vec::with_capacity(raw.len());
+    rewriter.push_copied(raw, &mut out)?;
     rewriter.finish()?;
-    Ok(out.concat())
+    Ok(out)
 }
 
 /// Reads the object before which the cursor stands and plans its edits; `None`, and no edits, when it does not exist for the

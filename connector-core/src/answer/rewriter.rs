@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::event::Event as WatchEvent;
 use super::hold::{Hold, Mode, Reach};
 use super::object::Parts;
-use super::out::Out;
+use super::out::{Out, Target};
 use super::table::Columns;
 use super::{AnswerError, Asked, Shape};
 use crate::json::{Event, Kind, Plan, Scanner, Sink, Weeder};
@@ -166,20 +166,33 @@ impl Rewriter {
     /// # Errors
     /// Those of [`AnswerError`] except [`AnswerError::Truncated`]; the same again on every further call.
     pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), AnswerError> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let target = Target::Parts { chunk: &chunk, copied: &mut scratch, parts: out };
+        self.take(Out { chunk: &chunk, target })?;
+        if !self.shape.is_watch() {
+            self.scratch = scratch;
+        }
+        Ok(())
+    }
+
+    /// The same, but all that can go out is copied behind `out`: for who wants it in one piece.
+    ///
+    /// # Errors
+    /// Those of [`Self::push`].
+    pub fn push_copied(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<(), AnswerError> {
+        self.take(Out { chunk, target: Target::Whole(out) })
+    }
+
+    fn take(&mut self, mut out: Out<'_>) -> Result<(), AnswerError> {
         if let Some(failed) = self.failed {
             return Err(failed);
         }
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let mut out = Out { chunk: &chunk, scratch: &mut scratch, ready: out };
-        let done = self.scan(&mut out);
-        if let Err(error) = done {
+        if let Err(error) = self.scan(&mut out) {
             self.failed = Some(error);
             return Err(error);
         }
         out.flush();
-        if !self.shape.is_watch() {
-            self.scratch = scratch;
-        } else if self.at_boundary() {
+        if self.at_boundary() {
             // Most watches are idle most of the time: they keep no memory.
             self.hold.shrink();
             self.plan = Plan::default();
