@@ -36,7 +36,6 @@ pub mod fuzz;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -68,9 +67,9 @@ pub struct Asked {
 
 impl Asked {
     /// Whether an object is among what was asked for.
-    fn covers(&self, origin: &Origin<Cow<'_, str>>) -> bool {
-        self.namespace.as_ref().is_none_or(|namespace| *namespace == *origin.namespace)
-            && self.name.as_ref().is_none_or(|name| *name == *origin.name)
+    fn covers(&self, origin: &Origin<impl AsRef<str>>) -> bool {
+        self.namespace.as_ref().is_none_or(|namespace| namespace == origin.namespace.as_ref())
+            && self.name.as_ref().is_none_or(|name| name == origin.name.as_ref())
     }
 
     /// The remote name of the one object that was asked for.

@@ -184,6 +184,7 @@ impl Hashed {
     ///
     /// `None` when the object is not of this cluster, or its labels do not tell a local name: then it does not exist for
     /// the app cluster.
+    #[inline]
     pub fn origin<T: AsRef<str>>(
         &self,
         label: impl Fn(&str) -> Option<T>,

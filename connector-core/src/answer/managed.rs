@@ -73,7 +73,7 @@ impl<'a> Fields<'a, '_> {
         }
         let mut walk = self.cursor.object()?;
         let mut left = true;
-        while let Some(member) = self.cursor.member(&mut walk)? {
+        while let Some(member) = self.cursor.container(&mut walk)? {
             if member.key.is("fieldsV1") && self.cursor.kind()? == Kind::Object {
                 left &=
                     self.weed(|this, member| if member.key.is("f:metadata") { this.metadata() } else { this.skip() })?;
@@ -105,7 +105,7 @@ impl<'a> Fields<'a, '_> {
             };
             if left {
                 weeder.keep();
-                if member.key.bytes().is_some_and(|key| *key < *OWNER_FIELDS.as_bytes()) {
+                if member.key.with(|key| *key < *OWNER_FIELDS.as_bytes()) {
                     anchor = Some(self.cursor.at());
                 }
             } else {
@@ -134,12 +134,14 @@ impl<'a> Fields<'a, '_> {
         let mut users = false;
         let mut ours = false;
         let any = self.weed(|this, member| {
-            let key = member.key.bytes();
-            let name = key.as_deref().and_then(|key| key.strip_prefix(FIELD.as_bytes()));
-            let reserved = name.is_some_and(|name| name.starts_with(RESERVED_PREFIX.as_bytes()));
-            *set_owners |= name == Some(ANNOTATION_OWNERS.as_bytes());
+            let (reserved, owners) = member.key.with(|key| {
+                let name = key.strip_prefix(FIELD.as_bytes()).unwrap_or_default();
+                let reserved = name.starts_with(RESERVED_PREFIX.as_bytes());
+                (reserved, reserved && name == ANNOTATION_OWNERS.as_bytes())
+            });
+            *set_owners |= owners;
             ours |= reserved;
-            users |= !reserved && key.as_deref() != Some(b".");
+            users |= !reserved && !member.key.is(".");
             this.skip()?;
             Ok(!reserved)
         })?;
@@ -163,6 +165,7 @@ impl<'a> Fields<'a, '_> {
         Ok(weeder.kept() > 0 || !weeder.has_removed())
     }
 
+    #[inline(always)]
     fn skip(&mut self) -> Result<bool, Error> {
         self.cursor.skip().map(|_| true)
     }

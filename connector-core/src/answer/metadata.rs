@@ -18,11 +18,30 @@ use crate::origin::{
 #[derive(Debug)]
 pub(super) struct Subject<'a> {
     /// What it is locally.
-    pub(super) origin: Origin<Cow<'a, str>>,
+    pub(super) origin: Origin<Said<'a>>,
     /// What it is called remotely.
     pub(super) remote_name: Text<'a>,
     /// What the user calls the connection secret, unless there is none.
-    pub(super) secret: Option<Origin<Cow<'a, str>>>,
+    pub(super) secret: Option<Origin<Said<'a>>>,
+}
+
+/// A string of the document, and what it says.
+#[derive(Clone, Debug)]
+pub(super) struct Said<'a> {
+    pub(super) text: Text<'a>,
+    said: Cow<'a, str>,
+}
+
+impl<'a> Said<'a> {
+    fn of(text: Text<'a>) -> Option<Self> {
+        Some(Self { text, said: text.decode()? })
+    }
+}
+
+impl AsRef<str> for Said<'_> {
+    fn as_ref(&self) -> &str {
+        &self.said
+    }
 }
 
 /// Reads the `metadata` before which the cursor stands and plans its edits.
@@ -45,9 +64,9 @@ pub(super) fn rewrite<'a>(
         plan.undo(mark);
         return Ok(None);
     };
-    plan.replace_string(name.value.clone(), &subject.origin.name);
+    plan.replace(name.value.clone(), &[subject.origin.name.text.quoted()]);
     if let Some(namespace) = &members.spots[NAMESPACE] {
-        plan.replace_string(namespace.value.clone(), &subject.origin.namespace);
+        plan.replace(namespace.value.clone(), &[subject.origin.namespace.text.quoted()]);
     }
     for (spot, weeded) in [(LABELS, &members.labels), (ANNOTATIONS, &members.annotations)] {
         if let (Some(spot), true) = (&members.spots[spot], weeded.emptied) {
@@ -129,9 +148,8 @@ impl<'a> Members<'a> {
             if let Some(spot) = last.take().and_then(|last| all.spots[last].as_mut()) {
                 spot.next = Some(entry.start);
             }
-            let said = key.bytes();
-            let found = said.as_deref().and_then(|said| {
-                Some(match said {
+            let found = key.with(|key| {
+                Some(match key {
                     b"name" => NAME,
                     b"namespace" => NAMESPACE,
                     b"labels" => LABELS,
@@ -152,13 +170,13 @@ impl<'a> Members<'a> {
                     value
                 }
                 (Some(LABELS), Kind::Object) => {
-                    all.labels = Weeded::read([LABEL_CLUSTER, LABEL_NAMESPACE, LABEL_NAME], cursor, source, plan)?;
+                    all.labels.read([LABEL_CLUSTER, LABEL_NAMESPACE, LABEL_NAME], cursor, source, plan)?;
                     all.labels.whole.clone()
                 }
                 (Some(ANNOTATIONS), Kind::Object) => {
                     let wanted = [ANNOTATION_NAME, ANNOTATION_OWNERS, ANNOTATION_CONNECTION_SECRET];
-                    all.annotations = Weeded::read(wanted, cursor, source, plan)?;
-                    all.owners = all.annotations.values[1].as_deref().and_then(Owners::parse);
+                    all.annotations.read(wanted, cursor, source, plan)?;
+                    all.owners = all.annotations.values[1].and_then(|owners| Owners::parse(&owners.decode()?));
                     all.annotations.whole.clone()
                 }
                 // Whose references a manager has set is known by the annotations. Kubernetes writes these before, in both
@@ -182,15 +200,19 @@ impl<'a> Members<'a> {
     fn subject(&self, asked: &Asked) -> Option<(Subject<'a>, &Spot)> {
         let name = self.spots[NAME].as_ref()?;
         let remote_name = self.remote_name?;
-        let [cluster, namespace, label] = &self.labels.values;
-        let labels = [(LABEL_CLUSTER, cluster), (LABEL_NAMESPACE, namespace), (LABEL_NAME, label)];
-        let find = |key: &str| labels.iter().find(|(known, _)| *known == key)?.1.clone();
-        let [full_name, _, secret] = &self.annotations.values;
-        let origin = asked.scheme.origin(find, |key| full_name.clone().filter(|_| key == ANNOTATION_NAME))?;
+        let [cluster, namespace, label] = self.labels.values;
+        let [full_name, _, secret] = self.annotations.values;
+        let find = |key: &str| match key {
+            LABEL_CLUSTER => cluster.and_then(Said::of),
+            LABEL_NAMESPACE => namespace.and_then(Said::of),
+            LABEL_NAME => label.and_then(Said::of),
+            _ => None,
+        };
+        let origin = asked.scheme.origin(find, |_| full_name.and_then(Said::of))?;
         if !asked.covers(&origin) {
             return None;
         }
-        let secret = secret.clone().map(|name| Origin { namespace: origin.namespace.clone(), name });
+        let secret = secret.and_then(Said::of).map(|name| Origin { namespace: origin.namespace.clone(), name });
         Some((Subject { origin, remote_name, secret }, name))
     }
 
@@ -245,50 +267,55 @@ struct Weeded<'a> {
     /// Nothing is left, because of us.
     emptied: bool,
     /// The values of the keys that were wanted.
-    values: [Option<Cow<'a, str>>; 3],
+    values: [Option<Text<'a>>; 3],
     /// What kubectl applied, where that may be in remote terms.
     applied: Option<(Range<usize>, Text<'a>)>,
 }
 
 impl<'a> Weeded<'a> {
     /// Reads an object and plans that all members under [`RESERVED_PREFIX`] go; none when the object goes with them.
-    fn read(wanted: [&str; 3], cursor: &mut Cursor<'a>, source: &[u8], plan: &mut Plan) -> Result<Self, Error> {
+    #[inline(always)]
+    fn read(
+        &mut self,
+        wanted: [&str; 3],
+        cursor: &mut Cursor<'a>,
+        source: &'a [u8],
+        plan: &mut Plan,
+    ) -> Result<(), Error> {
         let all = plan.mark();
         let start = cursor.at();
         let mut walk = cursor.object()?;
         let mut weeder = Weeder::default();
-        let mut values = [const { None }; 3];
-        let mut applied = None;
         while let Some(Member { key, entry }) = cursor.member(&mut walk)? {
             let mark = weeder.lead(source, entry, plan);
             if !key.starts_with(RESERVED_PREFIX) {
                 if key.is(applied::KEY) && cursor.kind()? == Kind::String {
-                    applied = Some(cursor.string()?).filter(|(value, _)| applied::is_remote(&source[value.clone()]));
+                    self.applied = Some(cursor.string()?).filter(|(value, _)| applied::is_remote(&source[value.clone()]));
                 } else {
                     cursor.skip()?;
                 }
                 weeder.keep();
                 continue;
             }
-            let said = if cursor.kind()? == Kind::String {
-                cursor.string()?.1.decode()
+            if cursor.kind()? != Kind::String {
+                cursor.skip()?;
             } else {
-                cursor.skip().map(|_| None)?
-            };
-            if let Some(slot) = wanted.iter().position(|wanted| key.is(wanted)) {
-                // What is there twice would be read one way here and another way by the control plane.
-                if values[slot].is_some() && values[slot] != said {
-                    return Err(Error::Syntax { at: entry.start });
+                let text = cursor.string()?.1;
+                if let Some(slot) = wanted.iter().position(|wanted| key.is(wanted)) {
+                    // What is there twice would be read one way here and another way by the control plane.
+                    if self.values[slot].replace(text).is_some_and(|other| other.decode() != text.decode()) {
+                        return Err(Error::Syntax { at: entry.start });
+                    }
                 }
-                values[slot] = said;
             }
             weeder.remove(mark, entry, cursor.at(), plan);
         }
-        let emptied = weeder.kept() == 0 && weeder.has_removed();
-        if emptied {
+        self.emptied = weeder.kept() == 0 && weeder.has_removed();
+        if self.emptied {
             plan.undo(all);
         }
-        Ok(Self { whole: start..cursor.at(), emptied, values, applied })
+        self.whole = start..cursor.at();
+        Ok(())
     }
 }
 

@@ -105,6 +105,12 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// What `see` tells of what it says, however it is written. What is not Unicode says nothing.
+    #[inline(always)]
+    pub(crate) fn with<T>(&self, see: impl Fn(&[u8]) -> T) -> T {
+        if self.escaped { see(self.unescape().unwrap_or_default().as_bytes()) } else { see(self.plain()) }
+    }
+
     /// Whether it says `text`, however it is written.
     #[inline(always)]
     pub fn is(&self, text: &str) -> bool {
@@ -119,6 +125,12 @@ impl<'a> Text<'a> {
         } else {
             self.plain().starts_with(prefix.as_bytes())
         }
+    }
+
+    /// As it stands in the document, with its quotes.
+    #[inline(always)]
+    pub(crate) fn quoted(&self) -> &'a [u8] {
+        self.quoted
     }
 
     #[inline(always)]
@@ -239,6 +251,64 @@ impl<'a> Cursor<'a> {
             _ => return Err(self.wrong()),
         }
         Ok(Some(Key { start, end: range.end, escaped }))
+    }
+
+    /// Goes to the next member whose value is an object or an array, or behind the object that was entered when there is none. Members
+    /// before it are passed over as values are.
+    ///
+    /// # Errors
+    /// [`Error::Syntax`] when something else comes.
+    #[inline(always)]
+    pub fn container(&mut self, walk: &mut Walk) -> Result<Option<Member<'a>>, Error> {
+        let (lead, start, end, escaped) = match self.compact_container(walk) {
+            Some(Some((lead, start))) => (lead, start, self.at - 1, false),
+            Some(None) => return Ok(None),
+            None => match self.any_container(walk)? {
+                Some((lead, Key { start, end, escaped })) => (lead, start, end, escaped),
+                None => return Ok(None),
+            },
+        };
+        let key = Text { quoted: &self.bytes[start..end], escaped };
+        Ok(Some(Member { key, entry: Entry { lead, start } }))
+    }
+
+    /// [`Self::container`] where the key has no escapes and no whitespace is around it: where the member begins.
+    #[inline(always)]
+    fn compact_container(&mut self, walk: &mut Walk) -> Option<Option<(usize, usize)>> {
+        let bracket = block::bracket(self.bytes, self.at)?;
+        match self.bytes[bracket] {
+            b'}' => {
+                self.depth -= 1;
+                self.at = bracket + 1;
+                Some(None)
+            }
+            b'{' | b'[' => {
+                let before = self.bytes[self.at..bracket].strip_suffix(b"\":")?;
+                let quote = before.iter().rposition(|byte| matches!(byte, b'"' | b'\\'))?;
+                let start = self.at + quote;
+                // The comma before it, unless it is the first.
+                let lead = if quote == 0 && walk.first { start } else { start.checked_sub(1)? };
+                if self.bytes[start] != b'"' || (start > lead && (quote == 0 || self.bytes[lead] != b',')) {
+                    return None;
+                }
+                walk.first = false;
+                self.at = bracket;
+                Some(Some((lead, start)))
+            }
+            _ => None,
+        }
+    }
+
+    #[inline(never)]
+    fn any_container(&mut self, walk: &mut Walk) -> Result<Option<(usize, Key)>, Error> {
+        while let Some(Member { key, entry }) = self.member(walk)? {
+            if matches!(self.kind()?, Kind::Object | Kind::Array) {
+                let end = entry.start + key.quoted.len();
+                return Ok(Some((entry.lead, Key { start: entry.start, end, escaped: key.escaped })));
+            }
+            self.skip()?;
+        }
+        Ok(None)
     }
 
     /// Goes to the next element of the array that was entered, or behind the array when there is none.

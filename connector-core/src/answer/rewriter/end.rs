@@ -30,9 +30,9 @@ impl Rewriter {
             item.state = ItemState::Shown;
             if let (Some(named), None) = (subject.secret, item.parts.spec) {
                 secret.namespace.clear();
-                secret.namespace.push_str(&named.namespace);
+                secret.namespace.push_str(named.namespace.as_ref());
                 secret.name.clear();
-                secret.name.push_str(&named.name);
+                secret.name.push_str(named.name.as_ref());
                 item.renames = true;
             }
             if !is_watch {

@@ -84,6 +84,32 @@ fn string_with(isa: impl Isa, bytes: &[u8], mut at: usize, escape: &mut bool) ->
     None
 }
 
+/// The first bracket from `at` on, which stands outside of strings; `None` when there is none.
+pub(super) fn bracket(bytes: &[u8], at: usize) -> Option<usize> {
+    best::bracket(bytes, at)
+}
+
+#[inline(always)]
+fn bracket_with(isa: impl Isa, bytes: &[u8], mut at: usize) -> Option<usize> {
+    let (mut escape, mut string) = (0, 0);
+    while at < bytes.len() {
+        let used = (bytes.len() - at).min(SIZE);
+        let masks = isa.masks(&block(bytes, at, used));
+        let mut escaped = 0;
+        if masks.backslash | escape != 0 {
+            (escaped, escape) = follow(masks.backslash, escape, used);
+        }
+        let within = isa.prefix_xor(masks.quote & !escaped) ^ string;
+        let brackets = (masks.open | masks.close) & !within;
+        if brackets != 0 {
+            return Some(at + brackets.trailing_zeros() as usize);
+        }
+        string = (within >> 63).wrapping_neg();
+        at += used;
+    }
+    None
+}
+
 /// Where a container that is being passed over stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Inside {
@@ -210,6 +236,17 @@ impl Way {
             Self::Neon => neon::string(bytes, at, escape),
             #[cfg(target_arch = "x86_64")]
             Self::X86(level) => level.string(bytes, at, escape),
+        }
+    }
+
+    /// [`bracket`]
+    fn bracket(self, bytes: &[u8], at: usize) -> Option<usize> {
+        match self {
+            Self::Portable => portable::bracket(bytes, at),
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Self::Neon => neon::bracket(bytes, at),
+            #[cfg(target_arch = "x86_64")]
+            Self::X86(level) => level.bracket(bytes, at),
         }
     }
 

@@ -41,6 +41,21 @@ fn string(bytes: &[u8], at: usize, escape: &mut bool) -> Option<(usize, bool)> {
     None
 }
 
+/// [`super::bracket`]
+fn bracket(bytes: &[u8], at: usize) -> Option<usize> {
+    let (mut string, mut escape) = (false, false);
+    for (at, byte) in bytes.iter().enumerate().skip(at) {
+        let escaped = escape;
+        escape = *byte == b'\\' && !escaped;
+        match byte {
+            b'"' if !escaped => string = !string,
+            b'{' | b'[' | b'}' | b']' if !string => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
 /// [`super::stops`]
 fn stops(block: &[u8; SIZE]) -> u64 {
     block.iter().rev().fold(0, |all, byte| all << 1 | u64::from(matches!(byte, b'"' | b'\\')))
@@ -88,6 +103,9 @@ pub(in super::super) fn compare(bytes: &[u8], size: usize, limit: u32) {
                     break;
                 }
                 assert_eq!(by_block, by_byte, "{way:?} in chunks of {size}: {}", bytes.escape_ascii());
+            }
+            for at in [0, size.min(bytes.len())] {
+                assert_eq!(way.bracket(bytes, at), bracket(bytes, at), "{way:?} at {at}: {}", bytes.escape_ascii());
             }
             for block in bytes.windows(SIZE).filter_map(<[u8]>::first_chunk) {
                 assert_eq!(way.stops(block), stops(block), "{way:?}: {}", block.escape_ascii());

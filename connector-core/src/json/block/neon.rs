@@ -27,6 +27,12 @@ pub(super) fn string(bytes: &[u8], at: usize, escape: &mut bool) -> Option<(usiz
     super::string_with(Neon, bytes, at, escape)
 }
 
+/// [`super::bracket`]
+#[inline]
+pub(super) fn bracket(bytes: &[u8], at: usize) -> Option<usize> {
+    super::bracket_with(Neon, bytes, at)
+}
+
 #[derive(Clone, Copy)]
 struct Neon;
 

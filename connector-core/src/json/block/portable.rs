@@ -12,6 +12,11 @@ pub(super) fn string(bytes: &[u8], at: usize, escape: &mut bool) -> Option<(usiz
     super::string_with(Portable, bytes, at, escape)
 }
 
+/// [`super::bracket`]
+pub(super) fn bracket(bytes: &[u8], at: usize) -> Option<usize> {
+    super::bracket_with(Portable, bytes, at)
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Portable;
 

@@ -2,7 +2,7 @@
 //!
 //! The unsafe code is of two kinds. One calls what is compiled for an instruction set: only where the processor said that it has
 //! it, which a [`Level`] stands for, since only [`Level::best`] and [`Level::all`] make one, and [`Avx2`] and [`Avx512`], since only
-//! [`Level::run`] and [`Level::string`] make these. The other loads vectors: from a reference to an array that has all their
+//! the methods of [`Level`] make these. The other loads vectors: from a reference to an array that has all their
 //! bytes, by instructions that ask for no alignment.
 #![expect(unsafe_code, reason = "vector instructions")]
 
@@ -22,6 +22,12 @@ pub(super) fn run(inside: &mut Inside, bytes: &[u8], at: usize, limit: u32) -> R
 #[inline]
 pub(super) fn string(bytes: &[u8], at: usize, escape: &mut bool) -> Option<(usize, bool)> {
     Level::best().string(bytes, at, escape)
+}
+
+/// [`super::bracket`] in the same way.
+#[inline]
+pub(super) fn bracket(bytes: &[u8], at: usize) -> Option<usize> {
+    Level::best().bracket(bytes, at)
 }
 
 /// Instructions that the processor has: each level has those before it.
@@ -79,6 +85,17 @@ impl Level {
             _ => super::string_with(Sse2, bytes, at, escape),
         }
     }
+
+    #[inline]
+    pub(super) fn bracket(self, bytes: &[u8], at: usize) -> Option<usize> {
+        match self.0 {
+            // SAFETY: the processor has these instructions.
+            AVX512 => unsafe { bracket_avx512(bytes, at) },
+            // SAFETY: the processor has these instructions.
+            AVX2 => unsafe { bracket_avx2(bytes, at) },
+            _ => super::bracket_with(Sse2, bytes, at),
+        }
+    }
 }
 
 #[target_feature(enable = "avx512bw,avx2,pclmulqdq,popcnt,bmi1,lzcnt")]
@@ -99,6 +116,16 @@ fn string_avx512(bytes: &[u8], at: usize, escape: &mut bool) -> Option<(usize, b
 #[target_feature(enable = "avx2,pclmulqdq,popcnt,bmi1,lzcnt")]
 fn string_avx2(bytes: &[u8], at: usize, escape: &mut bool) -> Option<(usize, bool)> {
     super::string_with(Avx2, bytes, at, escape)
+}
+
+#[target_feature(enable = "avx512bw,avx2,pclmulqdq,popcnt,bmi1,lzcnt")]
+fn bracket_avx512(bytes: &[u8], at: usize) -> Option<usize> {
+    super::bracket_with(Avx512, bytes, at)
+}
+
+#[target_feature(enable = "avx2,pclmulqdq,popcnt,bmi1,lzcnt")]
+fn bracket_avx2(bytes: &[u8], at: usize) -> Option<usize> {
+    super::bracket_with(Avx2, bytes, at)
 }
 
 /// Where a block has `"` or `\\`. It is asked for so often, and for so little each time, that choosing the instructions would cost
