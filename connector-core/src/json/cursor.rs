@@ -336,26 +336,15 @@ impl<'a> Cursor<'a> {
 
     #[inline(never)]
     fn skip_unseen(&mut self) -> Result<Range<usize>, Error> {
-        let first = self.peek()?;
+        let kind = self.kind()?;
         let start = self.at;
-        self.at = match (first, self.bytes.get(start + 1)) {
-            (b'"', _) => match self.end_of_string(start + 1) {
-                Some((end, _)) => end,
-                None => return Err(Error::Syntax { at: self.bytes.len() }),
-            },
-            (b'{', Some(b'}')) | (b'[', Some(b']')) if self.depth < MAX_DEPTH => start + 2,
-            _ => self.skip_long(first)?,
+        let end = match kind {
+            Kind::String => self.end_of_string(start + 1).map(|(end, _)| end),
+            kind => Skip::begin(kind).run(self.bytes, start + 1, self.depth)?,
         };
-        Ok(start..self.at)
-    }
-
-    /// Where a value ends that begins here with this byte.
-    #[inline(never)]
-    fn skip_long(&self, first: u8) -> Result<usize, Error> {
-        let kind = Kind::of(first).ok_or(self.wrong())?;
-        let end = Skip::begin(kind).run(self.bytes, self.at + 1, self.depth)?;
         let open = (kind == Kind::Scalar).then_some(self.bytes.len());
-        end.or(open).ok_or(Error::Syntax { at: self.bytes.len() })
+        self.at = end.or(open).ok_or(Error::Syntax { at: self.bytes.len() })?;
+        Ok(start..self.at)
     }
 
     /// Reads the string that comes next; the offsets of it, with its quotes, and what it says.

@@ -97,7 +97,10 @@ impl Plan {
     /// Gives `source` with all edits done to `sink`, and forgets the edits.
     pub fn apply(&mut self, source: &[u8], sink: &mut impl Sink) {
         // Insertions come before a removal that begins at the same place.
-        self.edits.sort_unstable_by_key(|edit| (edit.from, edit.to));
+        let place = |edit: &Edit| (edit.from, edit.to);
+        if !self.edits.is_sorted_by_key(place) {
+            self.edits.sort_unstable_by_key(place);
+        }
         let mut at = 0;
         for edit in &self.edits {
             if at < edit.from {
@@ -136,6 +139,7 @@ impl Weeder {
     }
 
     /// Before one that may be kept: takes away the comma before it when it becomes the first. The mark is for [`Self::remove`].
+    #[inline(always)]
     pub fn lead(&self, source: &[u8], entry: Entry, plan: &mut Plan) -> Mark {
         let mark = plan.mark();
         if self.kept == 0

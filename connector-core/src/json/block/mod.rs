@@ -57,6 +57,7 @@ trait Isa: Copy {
 /// the bytes are used up before.
 ///
 /// `escape`: behind a backslash. Worth it for a string that is long or has escapes; [`stops`] is asked first.
+#[inline]
 pub(super) fn string(bytes: &[u8], at: usize, escape: &mut bool) -> Option<(usize, bool)> {
     best::string(bytes, at, escape)
 }
@@ -85,6 +86,7 @@ fn string_with(isa: impl Isa, bytes: &[u8], mut at: usize, escape: &mut bool) ->
 }
 
 /// The first bracket from `at` on, which stands outside of strings; `None` when there is none.
+#[inline]
 pub(super) fn bracket(bytes: &[u8], at: usize) -> Option<usize> {
     best::bracket(bytes, at)
 }
@@ -124,6 +126,7 @@ pub(super) struct Inside {
 impl Inside {
     /// Goes on at `at`; the offset behind the container's last byte, or `None` when the bytes are used up before. No more than
     /// `limit` containers may be open.
+    #[inline(always)]
     pub(super) fn run(&mut self, bytes: &[u8], at: usize, limit: u32) -> Result<Option<usize>, Error> {
         best::run(self, bytes, at, limit)
     }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use super::{Error, Inside, Isa, Masks, SIZE, portable};
 
 /// [`Inside::run`] by the best instructions that the processor has.
-#[inline]
+#[inline(always)]
 pub(super) fn run(inside: &mut Inside, bytes: &[u8], at: usize, limit: u32) -> Result<Option<usize>, Error> {
     Level::best().run(inside, bytes, at, limit)
 }
@@ -64,7 +64,7 @@ impl Level {
         (SSE2..=Self::best().0).map(Self)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn run(self, inside: &mut Inside, bytes: &[u8], at: usize, limit: u32) -> Result<Option<usize>, Error> {
         match self.0 {
             // SAFETY: the processor has these instructions.
