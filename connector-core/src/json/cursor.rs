@@ -32,8 +32,14 @@ pub struct Cursor<'a> {
     at: usize,
     /// Containers that are open where it stands.
     depth: u32,
-    /// Where the value ends before which it stands, if that was seen with the key: the offset behind it; else 0.
-    seen: usize,
+    ahead: Ahead,
+}
+
+/// What was seen together with the last key: the quotes and backslashes behind it, in the block that begins at `from`.
+#[derive(Clone, Copy, Debug)]
+struct Ahead {
+    from: usize,
+    stops: u64,
 }
 
 /// Where a key stands, with its quotes. Not a [`Text`]: what a function that is not inlined gives in memory is read word by word.
@@ -152,7 +158,7 @@ impl<'a> Cursor<'a> {
 
     /// The same where `depth` containers are open around the value.
     pub(crate) fn within(bytes: &'a [u8], at: usize, depth: u32) -> Self {
-        Self { bytes, at, depth, seen: 0 }
+        Self { bytes, at, depth, ahead: Ahead { from: at, stops: 0 } }
     }
 
     /// The offset at which it stands.
@@ -211,7 +217,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over a key and its colon that are written as nearly all are: the key is short and without escapes, and there is no
-    /// whitespace. Where the key begins and ends. A short value is seen at the same time.
+    /// whitespace. Where the key begins and ends.
     #[inline(always)]
     fn compact_key(&mut self, walk: &mut Walk) -> Option<(usize, usize)> {
         let lead = self.at;
@@ -223,21 +229,12 @@ impl<'a> Cursor<'a> {
         let stops = block::stops(window);
         let behind = stops & stops.wrapping_sub(1);
         let end = behind.trailing_zeros() as usize;
-        let value = end + 2;
-        if value >= block::SIZE - 1 || window[end] != b'"' || window[end + 1] != b':' {
+        if end >= block::SIZE - 1 || window[end] != b'"' || window[end + 1] != b':' {
             return None;
         }
         walk.first = false;
-        self.at = lead + value;
-        self.seen = if window[value] == b'"' {
-            let inside = behind & behind.wrapping_sub(1);
-            let close = (inside & inside.wrapping_sub(1)).trailing_zeros() as usize;
-            if close < block::SIZE && window[close] == b'"' { lead + close + 1 } else { 0 }
-        } else if window[value] == b'{' && window[value + 1] == b'}' && self.depth < MAX_DEPTH {
-            lead + value + 2
-        } else {
-            0
-        };
+        self.at = lead + end + 2;
+        self.ahead = Ahead { from: lead, stops: behind & behind.wrapping_sub(1) };
         Some((lead + start, lead + end + 1))
     }
 
@@ -327,11 +324,23 @@ impl<'a> Cursor<'a> {
     #[inline(always)]
     pub fn skip(&mut self) -> Result<Range<usize>, Error> {
         let start = self.at;
-        self.at = match std::mem::take(&mut self.seen) {
-            0 => return self.skip_unseen(),
-            end => end,
-        };
+        match (self.bytes.get(start), self.bytes.get(start + 1)) {
+            (Some(b'"'), _) if let Some(end) = self.end_ahead(start) => self.at = end,
+            // Most of `managedFields` are empty objects.
+            (Some(b'{'), Some(b'}')) if self.depth < MAX_DEPTH => self.at += 2,
+            _ => return self.skip_unseen(),
+        }
         Ok(start..self.at)
+    }
+
+    /// Where the string ends that begins at `start`, if that was seen together with its key and it has no escapes.
+    #[inline(always)]
+    fn end_ahead(&self, start: usize) -> Option<usize> {
+        let Ahead { from, stops } = self.ahead;
+        let inside = stops & stops.wrapping_sub(1);
+        let end = from + inside.trailing_zeros() as usize;
+        let is_seen = inside != 0 && from + stops.trailing_zeros() as usize == start && self.bytes.get(end) == Some(&b'"');
+        is_seen.then_some(end + 1)
     }
 
     #[inline(never)]
@@ -357,9 +366,9 @@ impl<'a> Cursor<'a> {
             return Err(self.wrong());
         }
         let start = self.at;
-        let (end, escaped) = match std::mem::take(&mut self.seen) {
-            0 => self.end_of_string(start + 1).ok_or(Error::Syntax { at: self.bytes.len() })?,
-            end => (end, false),
+        let (end, escaped) = match self.end_ahead(start) {
+            Some(end) => (end, false),
+            None => self.end_of_string(start + 1).ok_or(Error::Syntax { at: self.bytes.len() })?,
         };
         self.at = end;
         Ok((start..end, Text { quoted: &self.bytes[start..end], escaped }))
@@ -387,7 +396,6 @@ impl<'a> Cursor<'a> {
             return Err(Error::TooDeep);
         }
         self.depth += 1;
-        self.seen = 0;
         self.at += 1;
         Ok(Walk { open: self.at, first: true })
     }
