@@ -1,6 +1,12 @@
-//! The engine alone: `engine <shape> <objects> <rounds>` rewrites a document again and again and prints the best round, beside copying
-//! the same chunks; `engine long <megabytes>` rewrites one list of that length and prints the most memory that the process
-//! ever had. README.md says what the numbers mean; `instructions` counts them with it.
+//! The engine alone.
+//!
+//! | arguments | what it prints |
+//! |---|---|
+//! | `<shape> <objects> <rounds> [no-avx]` | the best round of a document that is rewritten again and again, beside copying the same chunks |
+//! | `long <megabytes> [no-avx]` | how fast one list of that length is rewritten, and the most memory that the process ever had |
+//! | `write <folder>` | nothing: it writes the documents that other programs are measured with |
+//!
+//! README.md says what the numbers mean; `instructions` counts instructions with it.
 #![allow(clippy::print_stdout, reason = "it prints its result")]
 
 use std::hint::black_box;
@@ -8,19 +14,32 @@ use std::time::{Duration, Instant};
 
 use benches::{asked, asked_one, chunks, list, long_list, object, partial_list, rewrite, rewrite_into_parts, table, watch};
 use connector_core::answer::{Rewriter, RowObject, Shape};
+use connector_core::json::fuzz::without_avx;
 
 const WELL_FORMED: &str = "a generated document is well-formed";
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let shape = arguments.next().unwrap_or_else(|| "list".to_owned());
-    let mut number = |default| arguments.next().map_or(default, |text| text.parse().expect("a number"));
-    match shape.as_str() {
-        "long" => long(number(295)),
-        shape => {
-            let (count, rounds) = (number(50), number(300));
-            again_and_again(shape, count, rounds);
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    arguments.retain(|argument| {
+        let no_avx = argument == "no-avx";
+        if no_avx {
+            without_avx();
         }
+        !no_avx
+    });
+    let number = |at: usize, default| arguments.get(at).map_or(default, |text| text.parse().expect("a number"));
+    match arguments.first().map_or("list", String::as_str) {
+        "long" => long(number(1, 295)),
+        "write" => write(arguments.get(1).expect("a folder")),
+        shape => again_and_again(shape, number(1, 50), number(2, 300)),
+    }
+}
+
+/// Writes the documents of a thousand objects, and of one.
+fn write(folder: &str) {
+    let documents = [("list", list(1_000)), ("table", table(1_000)), ("watch", watch(1_000)), ("object", object(7))];
+    for (name, document) in documents {
+        std::fs::write(format!("{folder}/{name}.json"), document).expect("the folder can be written to");
     }
 }
 
@@ -59,7 +78,7 @@ fn again_and_again(name: &str, count: usize, rounds: usize) {
 }
 
 fn long(megabytes: usize) {
-    let (mut bytes, mut parts) = (0, Vec::new());
+    let mut bytes = 0;
     let mut out = Vec::with_capacity(1 << 20);
     let mut rewriter = Rewriter::new(asked(), Shape::List);
     // A thousand claims are 3.5 MB.
@@ -67,11 +86,8 @@ fn long(megabytes: usize) {
     let start = Instant::now();
     for chunk in document {
         bytes += chunk.len();
-        rewriter.push(chunk, &mut parts).expect(WELL_FORMED);
         out.clear();
-        for part in parts.drain(..) {
-            out.extend_from_slice(&part);
-        }
+        rewriter.push_copied(&chunk, &mut out).expect(WELL_FORMED);
         black_box(&out);
     }
     rewriter.finish().expect(WELL_FORMED);

@@ -13,8 +13,8 @@ use crate::{
 const COUNT: usize = 60;
 
 fn rewritten(asked: &Asked, shape: Shape, document: &Bytes) -> Vec<u8> {
-    let (mut parts, mut out) = (Vec::new(), Vec::new());
-    rewrite(asked, shape, &chunks(document), &mut parts, &mut out).unwrap();
+    let mut out = Vec::new();
+    rewrite(asked, shape, &chunks(document), &mut out).unwrap();
     out
 }
 

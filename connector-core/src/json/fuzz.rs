@@ -1,4 +1,4 @@
-//! What fuzzing does with both readers; not part of the API.
+//! What fuzzing and measuring do with both readers; not part of the API.
 
 use super::block::naive;
 use super::{Cursor, Error, Event, Kind, MAX_DEPTH, Scanner};
@@ -50,4 +50,9 @@ fn scan(document: &[u8], size: usize, enter: bool) -> Result<Vec<(Event, usize)>
         base += chunk.len();
     }
     if scanner.is_done() { Ok(events) } else { Err(Error::Syntax { at: base }) }
+}
+
+/// From now on this process reads blocks as a processor without AVX does, for measurements.
+pub fn without_avx() {
+    super::block::without_avx();
 }

@@ -200,6 +200,12 @@ fn check_depth(mut depth: u32, open: u64, close: u64, end: usize, limit: u32) ->
     Ok(())
 }
 
+/// From now on blocks are read as on a processor without AVX.
+pub(super) fn without_avx() {
+    #[cfg(target_arch = "x86_64")]
+    x86::Level::limit();
+}
+
 /// The ways in which blocks can be read on this processor.
 #[derive(Clone, Copy, Debug)]
 enum Way {

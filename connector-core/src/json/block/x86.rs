@@ -39,11 +39,17 @@ const SSE2: u8 = 1;
 const AVX2: u8 = 2;
 const AVX512: u8 = 3;
 
+static BEST: AtomicU8 = AtomicU8::new(UNKNOWN);
+
 impl Level {
+    /// From now on the lowest is the best.
+    pub(super) fn limit() {
+        BEST.store(SSE2, Ordering::Relaxed);
+    }
+
     /// The highest that the processor has; it is asked once.
     #[inline]
     pub(super) fn best() -> Self {
-        static BEST: AtomicU8 = AtomicU8::new(UNKNOWN);
         match BEST.load(Ordering::Relaxed) {
             UNKNOWN => {
                 let avx2 = has!("avx2") && has!("pclmulqdq") && has!("popcnt") && has!("bmi1") && has!("lzcnt");
