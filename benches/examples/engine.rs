@@ -12,7 +12,9 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use benches::{asked, asked_one, chunks, list, long_list, object, partial_list, rewrite, rewrite_into_parts, table, watch};
+use benches::{
+    asked, asked_one, chunks, list, long_list, object, partial_list, rewrite, rewrite_into_parts, table, watch,
+};
 use connector_core::answer::{Rewriter, RowObject, Shape};
 use connector_core::json::fuzz::without_avx;
 

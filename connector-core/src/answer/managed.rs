@@ -73,8 +73,8 @@ impl<'a> Fields<'a, '_> {
         }
         let mut walk = self.cursor.object()?;
         let mut left = true;
-        while let Some(member) = self.cursor.container(&mut walk)? {
-            if member.key.is("fieldsV1") && self.cursor.kind()? == Kind::Object {
+        while let Some(key) = self.cursor.container(&mut walk)? {
+            if key.is("fieldsV1") && self.cursor.kind()? == Kind::Object {
                 left &=
                     self.weed(|this, member| if member.key.is("f:metadata") { this.metadata() } else { this.skip() })?;
             } else {

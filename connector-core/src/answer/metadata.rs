@@ -28,13 +28,21 @@ pub(super) struct Subject<'a> {
 /// A string of the document, and what it says.
 #[derive(Clone, Debug)]
 pub(super) struct Said<'a> {
-    pub(super) text: Text<'a>,
+    text: Text<'a>,
     said: Cow<'a, str>,
 }
 
 impl<'a> Said<'a> {
     fn of(text: Text<'a>) -> Option<Self> {
         Some(Self { text, said: text.decode()? })
+    }
+
+    /// Puts it in the place of another value.
+    pub(super) fn put(&self, value: Range<usize>, plan: &mut Plan) {
+        match self.said {
+            Cow::Borrowed(_) => plan.replace(value, &[self.text.quoted()]),
+            Cow::Owned(_) => plan.replace_string(value, &self.said),
+        }
     }
 }
 
@@ -64,9 +72,9 @@ pub(super) fn rewrite<'a>(
         plan.undo(mark);
         return Ok(None);
     };
-    plan.replace(name.value.clone(), &[subject.origin.name.text.quoted()]);
+    subject.origin.name.put(name.value.clone(), plan);
     if let Some(namespace) = &members.spots[NAMESPACE] {
-        plan.replace(namespace.value.clone(), &[subject.origin.namespace.text.quoted()]);
+        subject.origin.namespace.put(namespace.value.clone(), plan);
     }
     for (spot, weeded) in [(LABELS, &members.labels), (ANNOTATIONS, &members.annotations)] {
         if let (Some(spot), true) = (&members.spots[spot], weeded.emptied) {
@@ -290,7 +298,8 @@ impl<'a> Weeded<'a> {
             let mark = weeder.lead(source, entry, plan);
             if !key.starts_with(RESERVED_PREFIX) {
                 if key.is(applied::KEY) && cursor.kind()? == Kind::String {
-                    self.applied = Some(cursor.string()?).filter(|(value, _)| applied::is_remote(&source[value.clone()]));
+                    self.applied =
+                        Some(cursor.string()?).filter(|(value, _)| applied::is_remote(&source[value.clone()]));
                 } else {
                     cursor.skip()?;
                 }

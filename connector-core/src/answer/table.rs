@@ -64,9 +64,9 @@ fn rename_cells(asked: &Asked, subject: &Subject<'_>, source: &[u8], at: usize, 
         }
         let (cell, text) = cursor.string()?;
         if text.is(&remote_name) {
-            plan.replace(cell, &[subject.origin.name.text.quoted()]);
+            subject.origin.name.put(cell, plan);
         } else if let Some(secret) = subject.secret.as_ref().filter(|secret| is_remote(asked, secret, text)) {
-            plan.replace(cell, &[secret.name.text.quoted()]);
+            secret.name.put(cell, plan);
         }
     }
     Ok(())

@@ -250,28 +250,28 @@ impl<'a> Cursor<'a> {
         Ok(Some(Key { start, end: range.end, escaped }))
     }
 
-    /// Goes to the next member whose value is an object or an array, or behind the object that was entered when there is none. Members
-    /// before it are passed over as values are.
+    /// Goes to the next member whose value is an object or an array, or behind the object that was entered when there is none: the
+    /// member's key. Members before it are passed over as values are.
     ///
     /// # Errors
     /// [`Error::Syntax`] when something else comes.
     #[inline(always)]
-    pub fn container(&mut self, walk: &mut Walk) -> Result<Option<Member<'a>>, Error> {
-        let (lead, start, end, escaped) = match self.compact_container(walk) {
-            Some(Some((lead, start))) => (lead, start, self.at - 1, false),
+    pub(crate) fn container(&mut self, walk: &mut Walk) -> Result<Option<Text<'a>>, Error> {
+        let (start, end, escaped) = match self.compact_container() {
+            Some(Some(start)) => (start, self.at - 1, false),
             Some(None) => return Ok(None),
             None => match self.any_container(walk)? {
-                Some((lead, Key { start, end, escaped })) => (lead, start, end, escaped),
+                Some(Key { start, end, escaped }) => (start, end, escaped),
                 None => return Ok(None),
             },
         };
-        let key = Text { quoted: &self.bytes[start..end], escaped };
-        Ok(Some(Member { key, entry: Entry { lead, start } }))
+        walk.first = false;
+        Ok(Some(Text { quoted: &self.bytes[start..end], escaped }))
     }
 
-    /// [`Self::container`] where the key has no escapes and no whitespace is around it: where the member begins.
+    /// [`Self::container`] where the key has no escapes and no whitespace is behind it: where it begins.
     #[inline(always)]
-    fn compact_container(&mut self, walk: &mut Walk) -> Option<Option<(usize, usize)>> {
+    fn compact_container(&mut self) -> Option<Option<usize>> {
         let bracket = block::bracket(self.bytes, self.at)?;
         match self.bytes[bracket] {
             b'}' => {
@@ -282,26 +282,23 @@ impl<'a> Cursor<'a> {
             b'{' | b'[' => {
                 let before = self.bytes[self.at..bracket].strip_suffix(b"\":")?;
                 let quote = before.iter().rposition(|byte| matches!(byte, b'"' | b'\\'))?;
-                let start = self.at + quote;
-                // The comma before it, unless it is the first.
-                let lead = if quote == 0 && walk.first { start } else { start.checked_sub(1)? };
-                if self.bytes[start] != b'"' || (start > lead && (quote == 0 || self.bytes[lead] != b',')) {
+                // With a backslash there or before it is no quote, or within the key.
+                if before[quote] != b'"' || before[..quote].last() == Some(&b'\\') {
                     return None;
                 }
-                walk.first = false;
+                let start = self.at + quote;
                 self.at = bracket;
-                Some(Some((lead, start)))
+                Some(Some(start))
             }
             _ => None,
         }
     }
 
     #[inline(never)]
-    fn any_container(&mut self, walk: &mut Walk) -> Result<Option<(usize, Key)>, Error> {
-        while let Some(Member { key, entry }) = self.member(walk)? {
+    fn any_container(&mut self, walk: &mut Walk) -> Result<Option<Key>, Error> {
+        while let Some(Member { key, entry: Entry { start, .. } }) = self.member(walk)? {
             if matches!(self.kind()?, Kind::Object | Kind::Array) {
-                let end = entry.start + key.quoted.len();
-                return Ok(Some((entry.lead, Key { start: entry.start, end, escaped: key.escaped })));
+                return Ok(Some(Key { start, end: start + key.quoted.len(), escaped: key.escaped }));
             }
             self.skip()?;
         }
@@ -339,7 +336,8 @@ impl<'a> Cursor<'a> {
         let Ahead { from, stops } = self.ahead;
         let inside = stops & stops.wrapping_sub(1);
         let end = from + inside.trailing_zeros() as usize;
-        let is_seen = inside != 0 && from + stops.trailing_zeros() as usize == start && self.bytes.get(end) == Some(&b'"');
+        let is_seen =
+            inside != 0 && from + stops.trailing_zeros() as usize == start && self.bytes.get(end) == Some(&b'"');
         is_seen.then_some(end + 1)
     }
 

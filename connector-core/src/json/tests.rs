@@ -206,6 +206,48 @@ fn weeding() {
     }
 }
 
+/// The keys of an object's members that are containers, and where these begin.
+fn containers(document: &[u8], by_member: bool) -> Result<Vec<(String, usize)>, Error> {
+    let mut cursor = Cursor::new(document, 0);
+    let mut walk = cursor.object()?;
+    let mut found = Vec::new();
+    loop {
+        let key = if by_member {
+            let Some(member) = cursor.member(&mut walk)? else { break };
+            member.key
+        } else {
+            let Some(key) = cursor.container(&mut walk)? else { break };
+            key
+        };
+        if matches!(cursor.kind()?, Kind::Object | Kind::Array) {
+            found.push((key.decode().unwrap().into_owned(), cursor.at()));
+        }
+        cursor.skip()?;
+    }
+    assert_eq!(cursor.at(), document.len());
+    Ok(found)
+}
+
+#[test]
+fn members_that_are_no_containers_are_passed_over() {
+    let member = prop::sample::select(vec![
+        r#""a":1"#,
+        r#""b":"x\\\"},{""#,
+        r#""c{":[]"#,
+        r#""d":{"e":{}}"#,
+        r#""\u0066":{}"#,
+        r#"",\"g":{}"#,
+        r#""\\":[{}]"#,
+        r#""h" : {}"#,
+        r#" "i":"" "#,
+        r#""":true"#,
+    ]);
+    proptest!(|(members in prop::collection::vec(member, 0..9))| {
+        let document = format!("{{{}}}", members.join(","));
+        prop_assert_eq!(containers(document.as_bytes(), false), containers(document.as_bytes(), true));
+    });
+}
+
 proptest! {
     /// Whatever the bytes are, both readers come to an end and agree on where a value that is passed over ends.
     #[test]
