@@ -83,7 +83,8 @@ impl Scanner {
         self.state == State::Done
     }
 
-    /// The key of [`Event::Key`], decoded; `None` for one longer than 32 bytes, or with an escape beyond ASCII.
+    /// The key of [`Event::Key`], decoded; `None` for one longer than 32 bytes, or with an escape that is wrong or
+    /// beyond ASCII.
     pub fn key(&self) -> Option<&[u8]> {
         self.key.get()
     }
@@ -137,7 +138,7 @@ impl Scanner {
                     return Ok(Some(Event::End));
                 }
                 State::Key => {
-                    if self.key.take(chunk, at)? {
+                    if self.key.take(chunk, at) {
                         self.state = State::Colon;
                         return Ok(Some(Event::Key));
                     }
@@ -214,7 +215,7 @@ struct Key {
     bytes: [u8; KEY],
     len: u8,
     escape: Escape,
-    /// Longer than the room for it, or beyond ASCII by an escape: equal to nothing that is asked for.
+    /// Longer than the room for it, or with an escape that is wrong or beyond ASCII: equal to nothing that is asked for.
     other: bool,
 }
 
@@ -250,7 +251,7 @@ impl Key {
     }
 
     /// Takes bytes from `at` on; true when the closing quote was among them.
-    fn take(&mut self, chunk: &[u8], at: &mut usize) -> Result<bool, Error> {
+    fn take(&mut self, chunk: &[u8], at: &mut usize) -> bool {
         while let Some(&byte) = chunk.get(*at) {
             match self.escape {
                 Escape::None => {
@@ -259,7 +260,7 @@ impl Key {
                     let Some(stop) = stop else { break };
                     *at = stop + 1;
                     if chunk[stop] == b'"' {
-                        return Ok(true);
+                        return true;
                     }
                     self.escape = Escape::Begun;
                     continue;
@@ -273,11 +274,15 @@ impl Key {
                         b'n' => self.push(b"\n"),
                         b'r' => self.push(b"\r"),
                         b't' => self.push(b"\t"),
-                        _ => self.push(&[byte]),
+                        b'"' | b'\\' | b'/' => self.push(&[byte]),
+                        _ => self.other = true,
                     }
                 }
                 Escape::Unicode(digits, value) => {
-                    let digit = char::from(byte).to_digit(16).ok_or(Error::Syntax { at: *at })?;
+                    let Some(digit) = char::from(byte).to_digit(16) else {
+                        (self.escape, self.other) = (Escape::None, true);
+                        continue;
+                    };
                     let value = value << 4 | digit;
                     self.escape = if digits < 3 { Escape::Unicode(digits + 1, value) } else { Escape::None };
                     if digits == 3 {
@@ -290,7 +295,7 @@ impl Key {
             }
             *at += 1;
         }
-        Ok(false)
+        false
     }
 
     fn push(&mut self, part: &[u8]) {
