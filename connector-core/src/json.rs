@@ -13,10 +13,14 @@
 //! # What makes it fast
 //!
 //! A container that is passed over is read in blocks of sixty-four bytes: vector instructions tell where a block has quotes,
-//! backslashes and brackets, and counting bits tells whether the container can end there. Keys and short strings are looked for in
-//! one window of thirty-two bytes. A [`Cursor`] may stand in bytes that are not complete yet: it fails at their end, and who let it
-//! try goes on with the [`Scanner`], which can wait. The instructions are chosen at run time, so a build needs no
-//! `target-cpu`: SSE2, AVX2 or AVX-512 on x86-64, NEON on AArch64, words of eight bytes elsewhere.
+//! backslashes and brackets, and counting bits tells whether the container can end there. A key is looked for in one such block
+//! together with the short value behind it. What is whole in a chunk is read by a [`Cursor`] where it lies, which fails at the end
+//! of the chunk; only what a chunk's end cuts is read by the [`Scanner`], which can wait. The instructions are chosen at run time,
+//! so a build needs no `target-cpu`: SSE2, AVX2 or AVX-512 on x86-64, NEON on AArch64, words of eight bytes elsewhere.
+//!
+//! A step of the cursor waits for the one before it, so what lies between them counts more than the number of instructions: what
+//! is rare has a function of its own that gives words, not structs, since a struct goes through memory in pieces that a processor
+//! cannot forward.
 
 mod block;
 mod cursor;
