@@ -57,3 +57,8 @@ fn a_long_list_takes_no_more_memory() {
     let [short, long] = [1, 30].map(|times| cost(Shape::List, long_list(100, times)));
     assert!(long.1 <= short.1 + 4096, "{short:?} and {long:?}");
 }
+
+#[test]
+fn a_stream_has_a_small_state() {
+    assert!(size_of::<Rewriter>() <= 512, "{}", size_of::<Rewriter>());
+}
