@@ -33,10 +33,12 @@ mod skip;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod text;
 
-pub use cursor::{Cursor, Entry, Member, Text, Walk};
+pub use cursor::{Cursor, Entry, Member, Walk};
 pub use plan::{Mark, Plan, Sink, Weeder};
 pub use scanner::{Event, Scanner};
+pub use text::Text;
 
 use thiserror::Error;
 

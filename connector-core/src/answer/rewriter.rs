@@ -1,5 +1,6 @@
 //! The rewriter of answers that come in chunks.
 
+mod at_once;
 mod end;
 
 use bytes::{Bytes, BytesMut};
