@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use connector_core::address::{Negotiated, Query, Remote, Verb, is_pretty};
 use connector_core::answer::{self, AnswerError, Rewriter, Shape};
 use connector_core::body::Live;
@@ -312,19 +312,10 @@ fn is_rbac(status: &Status) -> bool {
 }
 
 fn rewrite(mut rewriter: Rewriter, raw: Bytes) -> Result<Bytes, AnswerError> {
-    let mut chunks = Vec::new();
-    rewriter.push(raw, &mut chunks)?;
+    let mut out = Vec::with_capacity(raw.len());
+    rewriter.push_copied(&raw, &mut out)?;
     rewriter.finish()?;
-    Ok(match &mut *chunks {
-        [one] => std::mem::take(one),
-        many => many
-            .iter()
-            .fold(BytesMut::new(), |mut all, chunk| {
-                all.extend_from_slice(chunk);
-                all
-            })
-            .freeze(),
-    })
+    Ok(out.into())
 }
 
 /// A page of a gateway must not begin an answer that can only break off.
