@@ -131,7 +131,8 @@ impl Authorizer {
         }
         let question = (user.clone(), attributes.clone());
         reviews.remembered.remove_if(&asked, |known| !known.holds());
-        let known = reviews.remembered.get_or_insert_async(&question, reviews.ask(&question)).await?;
+        // Boxed, as most requests need none, and none should carry its memory.
+        let known = reviews.remembered.get_or_insert_async(&question, Box::pin(reviews.ask(&question))).await?;
         Ok(known.decision)
     }
 }

@@ -87,7 +87,8 @@ pub(crate) async fn serve<H: Handler>(
             let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
             let peer = Arc::new(PeerCertificate::new(chain.iter().map(|der| der.clone().into_owned()).collect()));
             let service = service_fn(move |request| {
-                let answer = handler.clone().handle(peer.clone(), request);
+                // On HTTP/2 the server keeps the room of this future until the answer has ended, which a watch never does.
+                let answer = Box::pin(handler.clone().handle(peer.clone(), request));
                 async move { Ok::<_, Infallible>(answer.await) }
             });
             let server = server();
