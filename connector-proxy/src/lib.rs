@@ -18,6 +18,7 @@ mod registrar;
 mod run;
 mod serve;
 mod telemetry;
+mod transport;
 mod upstream;
 mod watch;
 

@@ -15,10 +15,12 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
 use super::certificate::Serving;
 use crate::identity::PeerCertificate;
+use crate::transport::{Buffered, Gathering};
 
 /// Streams on one connection. The front sends everything over few connections, every watch of the cluster included (wire
 /// rule 1.13), and what an idle stream costs is counted in kilobytes.
@@ -93,7 +95,7 @@ pub(crate) async fn serve<H: Handler>(
             });
             let server = server();
             let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
-            if let Err(error) = watcher.watch(connection).await {
+            if let Err(error) = Gathering::new(watcher.watch(connection)).await {
                 debug!(%error, "a connection ended in error");
             }
         });
@@ -130,10 +132,10 @@ fn server() -> auto::Builder<TokioExecutor> {
     server
 }
 
-async fn handshake(tls: TlsAcceptor, stream: TcpStream) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
+async fn handshake(tls: TlsAcceptor, stream: TcpStream) -> Option<TlsStream<Buffered<TcpStream>>> {
     // A watch event is small and must leave at once.
     let _ = stream.set_nodelay(true);
-    match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(Buffered::new(stream))).await {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err(error)) => {
             debug!(%error, "a TLS handshake failed");

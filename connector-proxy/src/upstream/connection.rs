@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Uri, header};
 use http_body_util::Full;
 use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::metrics::gauge::Gauge;
 use thiserror::Error;
 use tokio::time::timeout;
@@ -19,6 +19,7 @@ use super::dial::{Connector, Dialed};
 use super::driver::Driver;
 use super::frames::Heard;
 use super::tuning::Tuning;
+use crate::transport::GatheringExecutor;
 
 /// Streams on one connection at most, whatever the peer allows: the connection's window must hold all of their windows.
 /// kube-apiserver allows 100 (wire rule 11.1).
@@ -113,7 +114,7 @@ impl Dialer {
     async fn two(&self, dialed: Dialed) -> Result<(Sender, usize, Driver), DialError> {
         let (io, signals) = Heard::new(TokioIo::new(dialed.io));
         let connection_window = self.stream_window.saturating_mul(MAX_STREAMS as u32);
-        let handshake = http2::Builder::new(TokioExecutor::new())
+        let handshake = http2::Builder::new(GatheringExecutor)
             .timer(TokioTimer::new())
             // Nothing is sent before the peer has said how many streams it takes.
             .initial_max_send_streams(0)

@@ -9,12 +9,14 @@ use hyper::rt::{Read, Write};
 use hyper_rustls::{FixedServerNameResolver, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::legacy::connect::{Connection, HttpConnector};
+use hyper_util::rt::TokioIo;
 use kube::client::{ConfigExt, RustlsTlsError};
 use percent_encoding::percent_decode_str;
 use tower::Service;
 use tower::util::{BoxCloneSyncService, ServiceExt};
 
 use super::BoxError;
+use crate::transport::Buffered;
 
 /// How long a TCP connection may be silent before the kernel asks whether the peer's lives, how often it asks then, and how many
 /// times in vain. Only HTTP/1.1 needs it: it has no PING.
@@ -45,6 +47,7 @@ pub(super) fn connector(config: &kube::Config) -> Result<Connector, kube::Error>
     tcp.set_keepalive(Some(KEEPALIVE));
     tcp.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
     tcp.set_keepalive_retries(Some(KEEPALIVE_TRIES));
+    let tcp = tcp.map_response(|stream| TokioIo::new(Buffered::new(stream.into_inner())));
     let Some(proxy) = &config.proxy_url else {
         return secured(config, tcp);
     };

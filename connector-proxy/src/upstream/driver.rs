@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tracing::debug;
 
@@ -14,8 +14,9 @@ use super::frames::{Heard, Signals};
 use super::lane::Lane;
 use super::tuning::Tuning;
 use crate::jitter;
+use crate::transport::GatheringExecutor;
 
-type Two = http2::Connection<TokioIo<Heard<TokioIo<Box<dyn Io>>>>, Sent, TokioExecutor>;
+type Two = http2::Connection<TokioIo<Heard<TokioIo<Box<dyn Io>>>>, Sent, GatheringExecutor>;
 type One = http1::Connection<Box<dyn Io>, Sent>;
 
 /// Moves the bytes of a connection, and retires it in time.
