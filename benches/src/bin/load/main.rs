@@ -18,8 +18,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
 
 use contender::{Contender, Programs, Running};
 use own::{Between, What};
@@ -35,6 +36,9 @@ const SETTLE: Duration = Duration::from_secs(3);
 /// Enough to see that everything works.
 const SMOKE: Amount =
     Amount { length: Duration::from_millis(200), settle: Duration::from_millis(200), events: 1_000, fewer: 100 };
+/// One of each kind.
+const SMOKES: [Scenario; 6] =
+    [Scenario::Get, Scenario::Latency, Scenario::List, Scenario::Watch, Scenario::Idle, Scenario::Slow];
 
 #[derive(Parser)]
 #[command(name = "load")]
@@ -100,7 +104,15 @@ fn main() -> Result<()> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match Cli::parse().command {
-        Command::Run(args) => runtime.block_on(run(args)),
+        Command::Run(args) => runtime.block_on(async {
+            let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+            // What was started ends when the work is dropped.
+            tokio::select! {
+                done = run(args) => done,
+                _ = terminate.recv() => bail!("ended by SIGTERM"),
+                _ = interrupt.recv() => bail!("ended by Ctrl-C"),
+            }
+        }),
         Command::Shovel(between) => runtime.block_on(own::run(between, What::Bytes)),
         Command::Pass(between) => runtime.block_on(own::run(between, What::Requests)),
     }
@@ -115,7 +127,11 @@ async fn run(args: RunArgs) -> Result<()> {
             (Amount { length, settle: SETTLE, events: 100_000, fewer: 1 }, 10_000, args.rounds)
         }
     };
-    let scenarios = if args.scenarios.is_empty() { Scenario::value_variants().to_vec() } else { args.scenarios };
+    let scenarios = match (args.scenarios.is_empty(), args.smoke) {
+        (false, _) => args.scenarios,
+        (true, true) => SMOKES.to_vec(),
+        (true, false) => Scenario::value_variants().to_vec(),
+    };
     let wanted = match (args.only.is_empty(), args.smoke) {
         (false, _) => args.only,
         (true, true) => vec![Contender::Connector, Contender::Go, Contender::GoRewrite],
