@@ -207,14 +207,14 @@ fn expected(contender: Contender, index: usize) -> Bytes {
     }
     let mut out = Vec::new();
     // A document that is made here has no faults.
-    let _ = rewrite(&asked_one(index), Shape::Object, &chunks(&remote), &mut Vec::new(), &mut out);
+    let _ = rewrite(&asked_one(index), Shape::Object, &chunks(&remote), &mut out);
     out.into()
 }
 
 /// How long a document is in local terms.
 pub(crate) fn local_length(shape: Shape, remote: &Bytes) -> Result<usize> {
     let mut out = Vec::new();
-    rewrite(&asked(), shape, &chunks(remote), &mut Vec::new(), &mut out)?;
+    rewrite(&asked(), shape, &chunks(remote), &mut out)?;
     Ok(out.len())
 }
 
