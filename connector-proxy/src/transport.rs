@@ -2,8 +2,9 @@
 //!
 //! rustls reads 4 KiB at a time, and an HTTP/2 connection flushes after every frame of data: a list would take four calls in and one
 //! out for each 16 KiB, and those cost more than all else that is done with them. [`Buffered`] reads as much as there is, and
-//! [`Gathering`] lets a connection write down all that it has to say before anything is sent: still in the same turn of its task, so
-//! nothing waits for anything. Idle connections hold no buffer.
+//! [`Gathering`] lets a connection write down all that it has to say before anything is sent, and what the tasks say that are ready
+//! now: no timer runs, and where nobody else is ready it is sent at once. Nor does one connection read on while others wait. Idle
+//! connections hold no buffer.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -15,6 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What one call reads or writes. More was not faster.
 const BUFFER: usize = 64 << 10;
+/// What a connection reads in one turn of its task, as long as there is more.
+const TURN: usize = 2 * BUFFER;
 /// Buffers that a thread keeps.
 const SPARES: usize = 4;
 
@@ -25,6 +28,8 @@ thread_local! {
     static HOLDS: Cell<bool> = const { Cell::new(false) };
     /// Whether a flush waits.
     static WAITS: Cell<bool> = const { Cell::new(false) };
+    /// What was read in this turn.
+    static READ: Cell<usize> = const { Cell::new(0) };
 }
 
 fn take_buffer() -> Vec<u8> {
@@ -102,12 +107,18 @@ impl<T: AsyncRead + Unpin> AsyncRead for Buffered<T> {
         let this = &mut *self;
         let mut rest = match this.read.take() {
             Some(rest) => rest,
+            None if HOLDS.get() && READ.get() >= TURN => {
+                // Others first.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             None if buf.remaining() >= BUFFER => return Pin::new(&mut this.inner).poll_read(cx, buf),
             None => {
                 let mut buffer = take_buffer();
                 let mut read = ReadBuf::new(&mut buffer);
                 let outcome = Pin::new(&mut this.inner).poll_read(cx, &mut read);
                 let end = read.filled().len();
+                READ.set(READ.get() + end);
                 if !matches!(outcome, Poll::Ready(Ok(()))) {
                     give_back(buffer);
                     return outcome;
@@ -171,14 +182,19 @@ impl<T: Connection> Connection for Buffered<T> {
     }
 }
 
-/// A task that drives a connection over [`Buffered`]: what it flushes is sent at the end of its turn.
+/// A task that drives a connection over [`Buffered`]: what it flushes is sent after the tasks that are ready now had their turn, so
+/// that their answers go together.
 ///
 /// The task has to flush whenever it is polled, as connections of HTTP/1.1 and HTTP/2 do.
-pub(crate) struct Gathering<F>(Pin<Box<F>>);
+pub(crate) struct Gathering<F> {
+    task: Pin<Box<F>>,
+    /// The others had their turn.
+    is_due: bool,
+}
 
 impl<F> Gathering<F> {
     pub(crate) fn new(task: F) -> Self {
-        Self(Box::pin(task))
+        Self { task: Box::pin(task), is_due: false }
     }
 }
 
@@ -188,13 +204,20 @@ impl<F: Future> Future for Gathering<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let polled = {
             let _hold = Hold::begin();
-            self.0.as_mut().poll(cx)
+            self.task.as_mut().poll(cx)
         };
-        if WAITS.take() && polled.is_pending() {
-            // Now flushes are what they say.
-            return self.0.as_mut().poll(cx);
+        if !WAITS.take() || polled.is_ready() {
+            self.is_due = false;
+            return polled;
         }
-        polled
+        self.is_due = !self.is_due;
+        if self.is_due {
+            // A task that wakes itself goes behind all that are ready.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        // Now flushes are what they say.
+        self.task.as_mut().poll(cx)
     }
 }
 
@@ -204,6 +227,7 @@ struct Hold;
 impl Hold {
     fn begin() -> Self {
         WAITS.set(false);
+        READ.set(0);
         HOLDS.set(true);
         Self
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use connector_core::answer::Rewriter;
@@ -11,6 +11,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::watch;
 
 use super::BoxError;
+
+/// Bytes that are rewritten in one turn of a task, as long as more is there: short requests must not wait for long lists.
+const TURN: usize = 128 << 10;
 
 /// Pulls chunks from the control plane as the client takes them, and hands each on as soon as it is rewritten: nothing is
 /// gathered, no timer runs, and a slow client slows its own stream only.
@@ -25,6 +28,8 @@ pub(super) struct RewrittenBody {
     /// `Some` in a watch.
     watch: Option<OpenWatch>,
     ended: bool,
+    /// What was rewritten since others had their turn.
+    turn: usize,
 }
 
 /// What a watch has that other answers do not.
@@ -53,7 +58,7 @@ impl Drop for OpenWatch {
 
 impl RewrittenBody {
     pub(super) fn new(upstream: crate::upstream::Body, rewriter: Rewriter, watch: Option<OpenWatch>) -> Self {
-        Self { upstream, rewriter, ready: VecDeque::new(), scratch: Vec::new(), watch, ended: false }
+        Self { upstream, rewriter, ready: VecDeque::new(), scratch: Vec::new(), watch, ended: false, turn: 0 }
     }
 
     /// A watch may be closed here without leaving half a frame (wire rule 1.20).
@@ -82,9 +87,21 @@ impl Body for RewrittenBody {
                 this.ended = true;
                 continue;
             }
-            let rewritten = match ready!(Pin::new(&mut this.upstream).poll_frame(cx)) {
+            if this.turn >= TURN {
+                this.turn = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let Poll::Ready(frame) = Pin::new(&mut this.upstream).poll_frame(cx) else {
+                this.turn = 0;
+                return Poll::Pending;
+            };
+            let rewritten = match frame {
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(chunk) => this.rewriter.push(chunk, &mut this.scratch),
+                    Ok(chunk) => {
+                        this.turn += chunk.len();
+                        this.rewriter.push(chunk, &mut this.scratch)
+                    }
                     Err(_trailers) => Ok(()),
                 },
                 // A client takes the end of a watch for what it is and resumes; half an answer of another kind must be seen

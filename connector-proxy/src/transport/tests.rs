@@ -63,20 +63,30 @@ impl<T: AsyncWrite + Unpin> Future for Connection<T> {
 }
 
 fn poll_once(task: impl Future<Output = ()>) {
-    assert!(std::pin::pin!(task).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    poll_times(1, task);
+}
+
+fn poll_times(times: usize, task: impl Future<Output = ()>) {
+    let mut task = std::pin::pin!(task);
+    for _ in 0..times {
+        assert!(task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
 }
 
 #[test]
 fn one_turn_is_one_write() {
     let (transport, writes) = noted(usize::MAX);
-    poll_once(Gathering::new(Connection { transport, frames: 3, size: 1000 }));
+    let mut task = std::pin::pin!(Gathering::new(Connection { transport, frames: 3, size: 1000 }));
+    let mut poll = || task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending();
+    assert!(poll() && writes.lock().unwrap().is_empty(), "others first");
+    assert!(poll());
     assert_eq!(*writes.lock().unwrap(), [3000]);
 }
 
 #[test]
 fn more_than_a_buffer_is_more_writes() {
     let (transport, writes) = noted(usize::MAX);
-    poll_once(Gathering::new(Connection { transport, frames: 5, size: 16 << 10 }));
+    poll_times(2, Gathering::new(Connection { transport, frames: 5, size: 16 << 10 }));
     assert_eq!(*writes.lock().unwrap(), [BUFFER, 16 << 10]);
 }
 
@@ -90,7 +100,7 @@ fn without_gathering_each_flush_is_a_write() {
 #[test]
 fn a_socket_that_takes_little_gets_all() {
     let (transport, writes) = noted(700);
-    poll_once(Gathering::new(Connection { transport, frames: 2, size: 1000 }));
+    poll_times(2, Gathering::new(Connection { transport, frames: 2, size: 1000 }));
     assert_eq!(*writes.lock().unwrap(), [700, 700, 600]);
 }
 
@@ -127,6 +137,39 @@ async fn all_bytes_arrive_in_order() {
         writing.await.unwrap();
         assert!(got == all, "in parts of {size}");
     }
+}
+
+/// A list that comes faster than it is rewritten must not keep everybody else waiting.
+#[tokio::test]
+async fn reading_lets_others_have_their_turn() {
+    struct Endless;
+    impl AsyncRead for Endless {
+        fn poll_read(self: Pin<&mut Self>, _cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            buf.put_slice(&vec![7; buf.remaining()]);
+            Poll::Ready(Ok(()))
+        }
+    }
+    let mut endless = Buffered::new(Endless);
+    let read = Arc::new(Mutex::new(Vec::new()));
+    let turns = read.clone();
+    let mut task = std::pin::pin!(Gathering::new(std::future::poll_fn(move |cx| {
+        let mut all = 0;
+        let mut buffer = [0; 16 << 10];
+        loop {
+            let mut part = ReadBuf::new(&mut buffer);
+            match Pin::new(&mut endless).poll_read(cx, &mut part) {
+                Poll::Ready(outcome) => outcome.unwrap(),
+                Poll::Pending => break,
+            }
+            all += part.filled().len();
+        }
+        turns.lock().unwrap().push(all);
+        Poll::<()>::Pending
+    })));
+    for _ in 0..3 {
+        assert!(task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    assert_eq!(*read.lock().unwrap(), [TURN; 3]);
 }
 
 #[tokio::test]
