@@ -19,13 +19,25 @@ pub fn cpu(id: u32) -> io::Result<Duration> {
     Ok(Duration::from_nanos(nanoseconds))
 }
 
+/// Resident memory now, in bytes.
+///
+/// # Errors
+/// The process has ended.
+pub fn memory(id: u32) -> io::Result<u64> {
+    status(id, "VmRSS:")
+}
+
 /// Resident memory at its peak, in bytes.
 ///
 /// # Errors
 /// The process has ended.
 pub fn peak_memory(id: u32) -> io::Result<u64> {
+    status(id, "VmHWM:")
+}
+
+fn status(id: u32, field: &str) -> io::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{id}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
     kibibytes.map(|kibibytes| kibibytes << 10).ok_or_else(|| io::Error::other("it has ended"))
 }

@@ -2,7 +2,7 @@
 //! for. `benches/README.md` says what the numbers mean.
 //!
 //!     cargo build --release -p connector-bin
-//!     CONNECTOR_BIN=target/release/connector cargo run --release -p benches --example kubernetes -- [CLAIMS [WATCHES]]
+//!     CONNECTOR_BIN=target/release/connector cargo run --release -p load --example kubernetes -- [CLAIMS [WATCHES]]
 
 #![allow(clippy::print_stdout, reason = "a program that prints what it measures")]
 

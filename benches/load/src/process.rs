@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use benches::process;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A running process with its children; all of them are ended on drop.
@@ -31,27 +32,19 @@ impl Process {
         }
     }
 
-    /// Processor time of all threads so far, as the scheduler counts it.
+    /// Processor time of all threads so far, as the scheduler counts it; children count with the parent.
     pub(crate) fn cpu(&self) -> Result<Duration> {
-        let mut nanoseconds = 0;
-        for process in self.family()? {
-            for thread in fs::read_dir(format!("/proc/{process}/task"))? {
-                // It may end while we look.
-                let Ok(text) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
-                nanoseconds += text.split(' ').next().and_then(|first| first.parse::<u64>().ok()).unwrap_or_default();
-            }
-        }
-        Ok(Duration::from_nanos(nanoseconds))
+        self.family()?.into_iter().map(|id| Ok(process::cpu(id)?)).sum()
     }
 
     /// Resident memory now, in KiB; children count with the parent.
     pub(crate) fn memory(&self) -> Result<f64> {
-        self.status("VmRSS:")
+        self.kibibytes(process::memory)
     }
 
     /// The most resident memory since [`Process::forget_peak`], in KiB.
     pub(crate) fn peak(&self) -> Result<f64> {
-        self.status("VmHWM:")
+        self.kibibytes(process::peak_memory)
     }
 
     /// Begins to look for the most memory anew.
@@ -62,14 +55,8 @@ impl Process {
         Ok(())
     }
 
-    fn status(&self, field: &str) -> Result<f64> {
-        let mut sum = 0.0;
-        for process in self.family()? {
-            let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-            let line = status.lines().find_map(|line| line.strip_prefix(field)).context("no such field")?;
-            sum += line.trim().trim_end_matches(" kB").parse::<f64>()?;
-        }
-        Ok(sum)
+    fn kibibytes(&self, bytes: impl Fn(u32) -> std::io::Result<u64>) -> Result<f64> {
+        self.family()?.into_iter().map(|id| Ok(bytes(id)? as f64 / 1024.0)).sum()
     }
 
     /// The process and its children; none of the peers goes deeper.

@@ -1,7 +1,7 @@
 //! Many connectors and one control plane: what the control plane sees of them when they start, at rest, when an API is added, and
 //! when it comes back after it was away. `benches/README.md` says what the numbers mean.
 //!
-//!     cargo run --release -p benches --example fleet -- [CONNECTORS [APIS]]
+//!     cargo run --release -p load --example fleet -- [CONNECTORS [APIS]]
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints what it measures")]
 
