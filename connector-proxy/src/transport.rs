@@ -185,7 +185,8 @@ impl<T: Connection> Connection for Buffered<T> {
 /// A task that drives a connection over [`Buffered`]: what it flushes is sent after the tasks that are ready now had their turn, so
 /// that their answers go together.
 ///
-/// The task has to flush whenever it is polled, as connections of HTTP/1.1 and HTTP/2 do.
+/// The task has to flush whenever it is polled, and shut down before it ends, as connections of HTTP/2 do: what is written is lost
+/// otherwise.
 pub(crate) struct Gathering<F> {
     task: Pin<Box<F>>,
     /// The others had their turn.

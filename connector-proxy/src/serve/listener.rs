@@ -93,9 +93,12 @@ pub(crate) async fn serve<H: Handler>(
                 let answer = Box::pin(handler.clone().handle(peer.clone(), request));
                 async move { Ok::<_, Infallible>(answer.await) }
             });
+            let is_two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             let server = server();
-            let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
-            if let Err(error) = Gathering::new(watcher.watch(connection)).await {
+            let connection = watcher.watch(server.serve_connection(TokioIo::new(stream), service).into_owned());
+            // Where an answer breaks off, HTTP/1.1 ends at once, and what was gathered would be lost.
+            let ended = if is_two { Gathering::new(connection).await } else { connection.await };
+            if let Err(error) = ended {
                 debug!(%error, "a connection ended in error");
             }
         });
