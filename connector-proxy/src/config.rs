@@ -16,8 +16,8 @@ pub struct Config {
     /// Kubeconfig of the control plane; its current context counts. Read again when the file, or a file that it names,
     /// changes.
     pub control_plane_kubeconfig: PathBuf,
-    /// Whether the control plane is asked to compress long answers, which saves nine tenths of a narrow way's bytes and costs
-    /// several times the processor time of everything else. Default: no.
+    /// Whether the control plane is asked to compress long answers: for a way that is narrow, at the price of processor time on both
+    /// sides. Default: no.
     pub control_plane_gzip: bool,
     /// The namespace of the control plane that holds every object of this app cluster. Created if missing and allowed.
     pub claim_namespace: String,

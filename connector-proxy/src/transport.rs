@@ -28,8 +28,8 @@ thread_local! {
     static HOLDS: Cell<bool> = const { Cell::new(false) };
     /// Whether a flush waits.
     static WAITS: Cell<bool> = const { Cell::new(false) };
-    /// What was read in this turn.
-    static READ: Cell<usize> = const { Cell::new(0) };
+    /// What was read in this turn of a [`Gathering`] task; `None` in others.
+    static READ: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
 fn take_buffer() -> Vec<u8> {
@@ -107,7 +107,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Buffered<T> {
         let this = &mut *self;
         let mut rest = match this.read.take() {
             Some(rest) => rest,
-            None if HOLDS.get() && READ.get() >= TURN => {
+            None if READ.get().is_some_and(|read| read >= TURN) => {
                 // Others first.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -118,7 +118,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Buffered<T> {
                 let mut read = ReadBuf::new(&mut buffer);
                 let outcome = Pin::new(&mut this.inner).poll_read(cx, &mut read);
                 let end = read.filled().len();
-                READ.set(READ.get() + end);
+                READ.set(READ.get().map(|read| read + end));
                 if !matches!(outcome, Poll::Ready(Ok(()))) {
                     give_back(buffer);
                     return outcome;
@@ -203,6 +203,7 @@ impl<F: Future> Future for Gathering<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let _turn = Turn::begin();
         let polled = {
             let _hold = Hold::begin();
             self.task.as_mut().poll(cx)
@@ -222,13 +223,28 @@ impl<F: Future> Future for Gathering<F> {
     }
 }
 
+/// Counts what is read, in both polls of a turn; ends with it, even if one panics.
+struct Turn;
+
+impl Turn {
+    fn begin() -> Self {
+        READ.set(Some(0));
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        READ.set(None);
+    }
+}
+
 /// Ends with the poll, even if that panics.
 struct Hold;
 
 impl Hold {
     fn begin() -> Self {
         WAITS.set(false);
-        READ.set(0);
         HOLDS.set(true);
         Self
     }
