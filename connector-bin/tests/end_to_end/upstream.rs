@@ -1,6 +1,5 @@
 //! The way to the control plane: what a kubeconfig may ask for, what goes up, and what ends when a client goes.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -108,18 +107,13 @@ async fn an_exec_plugin_and_a_tls_server_name() -> Result<()> {
 #[tokio::test]
 async fn a_proxy_on_the_way() -> Result<()> {
     let (app, control_plane, _crossplane) = clusters().await?;
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    let way = Arc::new(Way::default());
-    let proxy = tokio::spawn(connect_proxy(listener, way.clone()));
     let folder = tempfile::tempdir()?;
-    let kubeconfig = through(&control_plane, address, folder.path())?;
+    let (kubeconfig, way) = proxied(&control_plane, folder.path()).await?;
     let options = ConnectorOptions { control_plane_kubeconfig: Some(kubeconfig), ..options() };
     let connector = Connector::start(&app, &control_plane, options).await?;
     connector.wait_available(&app, EXAMPLE_API).await?;
     app.kubectl().apply(&claim("default", "db")).await?;
     ensure!(way.tunnels.load(Ordering::Relaxed) > 0, "the proxy was passed by");
-    proxy.abort();
     Ok(())
 }
 
@@ -127,13 +121,10 @@ async fn a_proxy_on_the_way() -> Result<()> {
 #[tokio::test]
 async fn a_narrow_way() -> Result<()> {
     let (app, control_plane, _crossplane) = clusters().await?;
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    let way = Arc::new(Way::default());
-    let proxy = tokio::spawn(connect_proxy(listener, way.clone()));
     let folder = tempfile::tempdir()?;
+    let (kubeconfig, way) = proxied(&control_plane, folder.path()).await?;
     let options = ConnectorOptions {
-        control_plane_kubeconfig: Some(through(&control_plane, address, folder.path())?),
+        control_plane_kubeconfig: Some(kubeconfig),
         extra_args: vec!["--control-plane-gzip".to_owned()],
         ..options()
     };
@@ -152,17 +143,19 @@ async fn a_narrow_way() -> Result<()> {
     let items = list["items"].as_array().context("items")?;
     ensure!(items.len() == 20 && items.iter().all(|item| item["spec"]["id"] == text));
     ensure!(came < 20 * text.len() as u64 / 4, "{came} bytes came down");
-    proxy.abort();
     Ok(())
 }
 
-/// A kubeconfig that leads through the proxy at `address`.
-fn through(control_plane: &Cluster, address: SocketAddr, folder: &Path) -> Result<PathBuf> {
+/// A kubeconfig that leads through a proxy, which runs as long as the test, and what passes there.
+async fn proxied(control_plane: &Cluster, folder: &Path) -> Result<(PathBuf, Arc<Way>)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut config = fixtures::object(&std::fs::read_to_string(control_plane.kubeconfig_path())?)?;
-    config["clusters"][0]["cluster"]["proxy-url"] = format!("http://{address}").into();
+    config["clusters"][0]["cluster"]["proxy-url"] = format!("http://{}", listener.local_addr()?).into();
     let kubeconfig = folder.join("kubeconfig");
     std::fs::write(&kubeconfig, config.to_string())?;
-    Ok(kubeconfig)
+    let way = Arc::new(Way::default());
+    tokio::spawn(connect_proxy(listener, way.clone()));
+    Ok((kubeconfig, way))
 }
 
 /// What passed a proxy.
