@@ -6,6 +6,7 @@
 mod admission;
 mod catalog;
 mod chain;
+mod claims;
 mod config;
 #[cfg(feature = "embedded")]
 pub mod embedded;
@@ -13,7 +14,6 @@ mod failure;
 mod forward;
 mod identity;
 mod jitter;
-mod occupancy;
 mod registrar;
 mod run;
 mod serve;

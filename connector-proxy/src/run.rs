@@ -18,10 +18,10 @@ use tracing::{error, info, warn};
 use crate::admission::Namespaces;
 use crate::catalog;
 use crate::chain::Chain;
+use crate::claims::Claims;
 use crate::config::{AppCluster, Config};
 use crate::forward::Corridor;
 use crate::identity::{Authorizer, TrustSource};
-use crate::occupancy::Occupancy;
 use crate::registrar::Registrar;
 use crate::serve::{self, CertificateError, CertificateSource, Source};
 use crate::telemetry::{Metrics, serve_admin};
@@ -146,8 +146,8 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     let (namespaces, follow_namespaces) = Namespaces::follow(app_cluster.clone());
     parts.spawn(follow_namespaces);
 
-    let occupancy = Arc::new(Occupancy::default());
-    parts.spawn(occupancy.clone().follow(upstream.clone(), scheme.clone(), snapshots.clone()));
+    let claims = Arc::new(Claims::new(scheme.clone()));
+    parts.spawn(claims.clone().follow(upstream.clone(), snapshots.clone()));
 
     let (drain, draining) = watch::channel(false);
     let corridor = Arc::new(Corridor {
@@ -157,7 +157,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
         namespaces,
         catalog: snapshots.clone(),
         registered: registrar.registered(),
-        occupancy,
+        claims,
         upstream,
         metrics: metrics.clone(),
         drain: draining.clone(),

@@ -34,9 +34,9 @@ use tokio::sync::watch;
 
 use crate::admission::Namespaces;
 use crate::catalog::{Snapshot, Snapshots};
+use crate::claims::Claims;
 use crate::failure::Failure;
 use crate::identity::{Attributes, Authorizer, Decision, PeerCertificate, TrustSource, User};
-use crate::occupancy::Occupancy;
 use crate::registrar::Registered;
 use crate::serve::Handler;
 use crate::telemetry::{Metrics, RequestLabels};
@@ -64,7 +64,7 @@ pub(crate) struct Corridor {
     pub(crate) namespaces: Namespaces,
     pub(crate) catalog: Snapshots,
     pub(crate) registered: Registered,
-    pub(crate) occupancy: Arc<Occupancy>,
+    pub(crate) claims: Arc<Claims>,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) metrics: Arc<Metrics>,
     /// Becomes true when watches have to end.

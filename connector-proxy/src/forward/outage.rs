@@ -35,7 +35,7 @@ impl Corridor {
     fn known_empty(&self, passage: &Passage<'_>, negotiated: &Negotiated) -> Option<Response<AnswerBody>> {
         let request = passage.request;
         let namespace = request.namespace.as_deref().filter(|namespace| self.namespaces.is_terminating(namespace))?;
-        let resource_version = self.occupancy.empty_as_of(&request.group, &request.resource, namespace)?;
+        let resource_version = self.claims.empty_as_of(&request.group, &request.resource, namespace)?;
         let metadata = json!({ "resourceVersion": resource_version });
         let list = match &negotiated.kind {
             Kind::Object => json!({

@@ -244,7 +244,7 @@ impl Corridor {
         let request = passage.request;
         let stored = status.is_success() && !request.query.is_dry_run();
         if let (true, Some(name), Some(namespace)) = (stored, &remote.name, &request.namespace) {
-            self.occupancy.created(&request.group, &request.resource, namespace, name.clone());
+            self.claims.created(&request.group, &request.resource, namespace, name.clone());
         }
     }
 

@@ -1,0 +1,405 @@
+//! The claims of this app cluster, by their metadata: known also while the control plane is away.
+//!
+//! Two ask. The corridor, which namespaces hold claims: the deletion of a namespace asks every API for what the namespace
+//! holds, and waits for the answer, so that without this an outage of the control plane would hold up the deletion of *every*
+//! namespace of the app cluster (wire rule 2.7). A namespace that was seen to hold nothing, and takes nothing new because it is
+//! being deleted, can be told to be empty without asking; every other question about claims is answered 503. And the sync, whose
+//! a Secret or an event of the control plane is.
+
+mod claim;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use connector_core::offer::{GroupVersion, Offered};
+use connector_core::origin::Hashed;
+use futures::StreamExt;
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta};
+use kube::runtime::watcher;
+use kube::{Api, ResourceExt};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+
+pub(crate) use self::claim::Claim;
+use crate::catalog::Snapshots;
+use crate::upstream::Upstream;
+
+/// How long until a watch that was refused is tried again.
+const REFUSED_PAUSE: Duration = Duration::from_secs(5);
+/// How long it is still known whose something was after the claim is gone: what is said of its end comes by another watch.
+const REMEMBERED: Duration = Duration::from_secs(60);
+
+/// An offered resource: group and plural.
+type Resource = (String, String);
+
+/// What is known of one resource.
+#[derive(Default)]
+struct Known {
+    /// By remote name. `None` until all were read once.
+    objects: Option<BTreeMap<String, Entry>>,
+    /// Of what was seen last; what an empty list is as of.
+    resource_version: String,
+}
+
+/// One remote object.
+enum Entry {
+    /// It was created by a request for this namespace, and is not seen by the watch yet.
+    Created(String),
+    Seen(Arc<Claim>),
+}
+
+impl Entry {
+    fn namespace(&self) -> &str {
+        match self {
+            Self::Created(namespace) => namespace,
+            Self::Seen(claim) => &claim.origin.namespace,
+        }
+    }
+}
+
+/// Kept by a watch of the metadata of each offered API, and by the creates that pass.
+pub(crate) struct Claims {
+    scheme: Arc<Hashed>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Everything that is watched, known or not.
+    resources: BTreeMap<Resource, Known>,
+    by_uid: HashMap<String, Arc<Claim>>,
+    gone: VecDeque<(Instant, Arc<Claim>)>,
+    subscribers: Vec<mpsc::UnboundedSender<Arc<Claim>>>,
+}
+
+impl State {
+    fn tell(&mut self, claim: &Arc<Claim>) {
+        self.subscribers.retain(|subscriber| subscriber.send(claim.clone()).is_ok());
+    }
+
+    fn insert(&mut self, claim: &Arc<Claim>) {
+        if self.by_uid.insert(claim.uid.clone(), claim.clone()).is_none_or(|before| before != *claim) {
+            self.tell(claim);
+        }
+    }
+
+    fn remove(&mut self, entry: &Entry) {
+        let Entry::Seen(claim) = entry else { return };
+        self.by_uid.remove(&claim.uid);
+        let now = Instant::now();
+        while self.gone.front().is_some_and(|(when, _)| now.duration_since(*when) > REMEMBERED) {
+            self.gone.pop_front();
+        }
+        self.gone.push_back((now, claim.clone()));
+        self.tell(claim);
+    }
+
+    /// What was known of a resource is not to be relied on any more. That is no news of any claim.
+    fn forget(&mut self, resource: &Resource) {
+        let Some(known) = self.resources.get_mut(resource) else { return };
+        for entry in std::mem::take(known).objects.into_iter().flat_map(BTreeMap::into_values) {
+            if let Entry::Seen(claim) = entry {
+                self.by_uid.remove(&claim.uid);
+            }
+        }
+    }
+}
+
+impl Claims {
+    pub(crate) fn new(scheme: Arc<Hashed>) -> Self {
+        Self { scheme, state: Mutex::default() }
+    }
+
+    /// The resource version as of which `namespace` is known to hold no object of a resource; `None` where it holds some, or
+    /// nobody knows.
+    pub(crate) fn empty_as_of(&self, group: &str, resource: &str, namespace: &str) -> Option<String> {
+        let state = self.lock();
+        let known = state.resources.get(&(group.to_owned(), resource.to_owned()))?;
+        let empty = !known.objects.as_ref()?.values().any(|object| object.namespace() == namespace);
+        empty.then(|| known.resource_version.clone())
+    }
+
+    /// Takes note of an object that was created by a request, which the watch may not have seen yet.
+    pub(crate) fn created(&self, group: &str, resource: &str, namespace: &str, remote_name: String) {
+        let mut state = self.lock();
+        if let Some(known) = state.resources.get_mut(&(group.to_owned(), resource.to_owned()))
+            && let Some(objects) = &mut known.objects
+        {
+            objects.entry(remote_name).or_insert_with(|| Entry::Created(namespace.to_owned()));
+        }
+    }
+
+    /// The claim of a UID.
+    pub(crate) fn get(&self, uid: &str) -> Option<Arc<Claim>> {
+        self.lock().by_uid.get(uid).cloned()
+    }
+
+    /// The claim of a UID, also for a while after it is gone.
+    pub(crate) fn get_or_gone(&self, uid: &str) -> Option<Arc<Claim>> {
+        let state = self.lock();
+        let gone = || state.gone.iter().find(|(_, claim)| claim.uid == uid).map(|(_, claim)| claim);
+        state.by_uid.get(uid).or_else(gone).cloned()
+    }
+
+    /// Every claim that is known.
+    pub(crate) fn all(&self) -> Vec<Arc<Claim>> {
+        self.lock().by_uid.values().cloned().collect()
+    }
+
+    /// Whether all claims of all offered APIs are known: what is not among them is not there.
+    pub(crate) fn are_complete(&self) -> bool {
+        self.lock().resources.values().all(|known| known.objects.is_some())
+    }
+
+    /// Every claim that comes, changes or goes from now on; the one that went is not known any more.
+    pub(crate) fn subscribe(&self) -> mpsc::UnboundedReceiver<Arc<Claim>> {
+        let (subscriber, changes) = mpsc::unbounded_channel();
+        self.lock().subscribers.push(subscriber);
+        changes
+    }
+
+    /// Follows every offered resource. Never returns.
+    pub(crate) async fn follow(self: Arc<Self>, upstream: Arc<Upstream>, mut catalog: Snapshots) {
+        let mut watches = JoinSet::new();
+        let mut watched: BTreeMap<Resource, AbortHandle> = BTreeMap::new();
+        let mut generation = upstream.generation();
+        loop {
+            generation.mark_unchanged();
+            let offered: Vec<Offered> = match &*catalog.borrow_and_update() {
+                Some(snapshot) => snapshot.iter().cloned().collect(),
+                None => Vec::new(),
+            };
+            let wanted: BTreeSet<Resource> = offered.iter().map(resource).collect();
+            watched.retain(|resource, watch| {
+                let keep = wanted.contains(resource);
+                if !keep {
+                    watch.abort();
+                    let mut state = self.lock();
+                    state.forget(resource);
+                    state.resources.remove(resource);
+                }
+                keep
+            });
+            for offered in offered {
+                watched.entry(resource(&offered)).or_insert_with(|| {
+                    self.lock().resources.entry(resource(&offered)).or_default();
+                    watches.spawn(follow_one(self.clone(), upstream.clone(), offered))
+                });
+            }
+            let renewed = tokio::select! {
+                Ok(()) = catalog.changed() => false,
+                Ok(()) = generation.changed() => true,
+            };
+            if renewed {
+                // Another kubeconfig is in force: begin anew with it.
+                std::mem::take(&mut watched).into_values().for_each(|watch| watch.abort());
+            }
+            while watches.try_join_next().is_some() {}
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in an event of the watch. A list that is read anew replaces what was known when it is complete.
+    fn observe(
+        &self,
+        offered: &Offered,
+        listing: &mut BTreeMap<String, Entry>,
+        event: watcher::Event<PartialObjectMeta<DynamicObject>>,
+    ) {
+        let claim = |object| Claim::read(&self.scheme, offered, object).map(Arc::new);
+        let mut state = self.lock();
+        let state = &mut *state;
+        let Some(known) = state.resources.get_mut(&resource(offered)) else { return };
+        match event {
+            watcher::Event::Init => listing.clear(),
+            watcher::Event::InitApply(object) => {
+                known.resource_version = object.resource_version().unwrap_or_default();
+                let Some(claim) = claim(&object) else { return };
+                state.insert(&claim);
+                listing.insert(claim.remote_name.clone(), Entry::Seen(claim));
+            }
+            watcher::Event::InitDone => {
+                let before = known.objects.replace(std::mem::take(listing)).unwrap_or_default();
+                let now = known.objects.iter().flatten();
+                let present: BTreeSet<String> = now.filter_map(|(_, entry)| uid(entry)).map(str::to_owned).collect();
+                for entry in before.values().filter(|entry| uid(entry).is_some_and(|uid| !present.contains(uid))) {
+                    state.remove(entry);
+                }
+            }
+            watcher::Event::Apply(object) => {
+                known.resource_version = object.resource_version().unwrap_or_default();
+                let Some(objects) = &mut known.objects else { return };
+                let name = object.name_any();
+                let claim = claim(&object);
+                let before = match &claim {
+                    Some(claim) => objects.insert(name, Entry::Seen(claim.clone())),
+                    None => objects.remove(&name),
+                };
+                if let Some(before) = before
+                    && uid(&before) != claim.as_ref().map(|claim| claim.uid.as_str())
+                {
+                    state.remove(&before);
+                }
+                if let Some(claim) = claim {
+                    state.insert(&claim);
+                }
+            }
+            watcher::Event::Delete(object) => {
+                known.resource_version = object.resource_version().unwrap_or_default();
+                let removed = known.objects.as_mut().and_then(|objects| objects.remove(&object.name_any()));
+                if let Some(removed) = removed {
+                    state.remove(&removed);
+                }
+            }
+        }
+    }
+}
+
+async fn follow_one(claims: Arc<Claims>, upstream: Arc<Upstream>, offered: Offered) {
+    let Some(version) = offered.versions.first() else { return };
+    let GroupVersion { group, version } = GroupVersion::new(&offered.group, version);
+    let api_resource =
+        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(&group, &version, &offered.kind), &offered.plural);
+    let api = Api::<PartialObjectMeta<DynamicObject>>::namespaced_with(
+        upstream.client(),
+        &claims.scheme.claim_namespace,
+        &api_resource,
+    );
+    let config = watcher::Config::default().labels(&claims.scheme.label_selector(None));
+    loop {
+        let mut events = std::pin::pin!(crate::watch::with_backoff(watcher(api.clone(), config.clone())));
+        let mut listing = BTreeMap::new();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => claims.observe(&offered, &mut listing, event),
+                Err(error) => {
+                    tracing::debug!(%error, resource = offered.plural, "the watch of claims failed");
+                    // Not an outage: the control plane is there and does not tell, so nobody knows what comes and goes. Begin
+                    // anew with a list.
+                    if crate::watch::code(&error).is_some_and(|code| (400..500).contains(&code) && code != 429) {
+                        claims.lock().forget(&resource(&offered));
+                        break;
+                    }
+                }
+            }
+        }
+        tokio::time::sleep(REFUSED_PAUSE).await;
+    }
+}
+
+fn resource(offered: &Offered) -> Resource {
+    (offered.group.clone(), offered.plural.clone())
+}
+
+fn uid(entry: &Entry) -> Option<&str> {
+    match entry {
+        Entry::Created(_) => None,
+        Entry::Seen(claim) => Some(&claim.uid),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use connector_core::origin::{Form, LABEL_CLUSTER, LABEL_NAME, LABEL_NAMESPACE};
+    use serde_json::json;
+
+    use super::*;
+
+    type Object = PartialObjectMeta<DynamicObject>;
+
+    fn object(name: &str, namespace: &str, version: &str) -> Object {
+        let labels = json!({ LABEL_CLUSTER: "c1", LABEL_NAMESPACE: namespace, LABEL_NAME: name });
+        let metadata =
+            json!({ "name": name, "uid": format!("uid of {name}"), "labels": labels, "resourceVersion": version });
+        let object = json!({ "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": metadata });
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn offered() -> Offered {
+        Offered {
+            group: "g.org".into(),
+            plural: "things".into(),
+            singular: "thing".into(),
+            kind: "Thing".into(),
+            list_kind: "ThingList".into(),
+            form: Form::Claim,
+            versions: vec!["v1".into()],
+        }
+    }
+
+    fn claims() -> Claims {
+        let scheme = Hashed { cluster: "c1".parse().unwrap(), claim_namespace: "claims".into() };
+        let claims = Claims::new(Arc::new(scheme));
+        claims.lock().resources.insert(resource(&offered()), Known::default());
+        claims
+    }
+
+    #[test]
+    fn a_namespace_is_empty_only_when_that_is_known() {
+        let claims = claims();
+        let empty = |namespace: &str| claims.empty_as_of("g.org", "things", namespace);
+        let mut listing = BTreeMap::new();
+        let mut observe = |event| claims.observe(&offered(), &mut listing, event);
+        assert_eq!(empty("one"), None, "nothing is known yet");
+        observe(watcher::Event::Init);
+        observe(watcher::Event::InitApply(object("claim-a", "one", "5")));
+        assert_eq!(empty("two"), None, "the list is not whole");
+        observe(watcher::Event::InitDone);
+        assert_eq!((empty("one"), empty("two").as_deref()), (None, Some("5")));
+
+        claims.created("g.org", "things", "two", "claim-b".into());
+        assert_eq!(empty("two"), None, "created by a request, not yet seen");
+        observe(watcher::Event::Apply(object("claim-b", "two", "6")));
+        observe(watcher::Event::Delete(object("claim-b", "two", "7")));
+        assert_eq!(empty("two").as_deref(), Some("7"));
+        assert_eq!(claims.empty_as_of("g.org", "others", "two"), None);
+
+        // A list that is read anew replaces what was known when it is whole, not before.
+        observe(watcher::Event::Init);
+        assert_eq!(empty("one"), None);
+        observe(watcher::Event::InitDone);
+        assert!(empty("one").is_some());
+        claims.lock().forget(&resource(&offered()));
+        assert_eq!(empty("one"), None, "nobody knows any more");
+        observe(watcher::Event::Apply(object("claim-c", "one", "9")));
+        assert_eq!(empty("two"), None, "one event is no list");
+    }
+
+    #[test]
+    fn a_claim_is_found_by_its_uid_and_its_changes_are_told_once() {
+        let claims = claims();
+        let mut changes = claims.subscribe();
+        let mut told =
+            || std::iter::from_fn(|| changes.try_recv().ok()).map(|claim| claim.uid.clone()).collect::<Vec<_>>();
+        let mut listing = BTreeMap::new();
+        let mut observe = |event| claims.observe(&offered(), &mut listing, event);
+        assert!(!claims.are_complete());
+        observe(watcher::Event::Init);
+        observe(watcher::Event::InitApply(object("a", "one", "5")));
+        observe(watcher::Event::InitApply(object("b", "one", "5")));
+        observe(watcher::Event::InitDone);
+        assert!(claims.are_complete());
+        assert_eq!(told(), ["uid of a", "uid of b"]);
+        assert_eq!(claims.get("uid of a").unwrap().origin.namespace, "one");
+        observe(watcher::Event::Apply(object("a", "one", "6")));
+        assert!(told().is_empty(), "nothing that matters changed");
+
+        observe(watcher::Event::Init);
+        observe(watcher::Event::InitApply(object("a", "one", "6")));
+        observe(watcher::Event::InitDone);
+        assert_eq!(told(), ["uid of b"], "it went while nobody watched");
+        assert!(claims.get("uid of b").is_none() && claims.get_or_gone("uid of b").is_some());
+        observe(watcher::Event::Delete(object("a", "one", "7")));
+        assert_eq!((told().len(), claims.all().len()), (1, 0));
+
+        observe(watcher::Event::Apply(object("c", "one", "8")));
+        claims.lock().forget(&resource(&offered()));
+        assert!(claims.get("uid of c").is_none() && claims.get_or_gone("uid of c").is_none());
+        assert_eq!(told(), ["uid of c"], "that nobody knows any more is no news of it");
+    }
+}
