@@ -6,11 +6,15 @@
 //!
 //! The format is that of Upbound's Control Plane Connector, so that stored objects move over unchanged.
 
+mod secrets;
+
 use std::fmt;
 use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
+
+pub use self::secrets::{InputSecret, secret_annotation};
 
 /// Prefix of every label and annotation that belongs to the connector. A user's object never shows a key under it, and a
 /// user's request that writes one is refused (wire rule 11.17).
@@ -118,8 +122,7 @@ impl Hashed {
 
     /// The name in the control plane of an object, or of a connection secret, that is `name` in `namespace` locally.
     pub fn remote_name(&self, form: Form, namespace: &str, name: &str) -> String {
-        let name = self.remote_name_in_place(form, namespace, name);
-        String::from_utf8_lossy(name.as_bytes()).into_owned()
+        self.remote_name_in_place(form, namespace, name).to_string()
     }
 
     /// Whether `remote` is what [`Self::remote_name`] gives for an object.
@@ -132,11 +135,15 @@ impl Hashed {
 
     /// [`Self::remote_name`] without an allocation.
     fn remote_name_in_place(&self, form: Form, namespace: &str, name: &str) -> RemoteName {
+        self.hashed(form.prefix(), namespace, name)
+    }
+
+    fn hashed(&self, prefix: &str, namespace: &str, name: &str) -> RemoteName {
         let mut hash = Sha256::new();
         for part in [name, "-x-", namespace, "-x-", self.cluster.as_str()] {
             hash.update(part.as_bytes());
         }
-        let prefix = form.prefix().as_bytes();
+        let prefix = prefix.as_bytes();
         let len = prefix.len() + 16;
         let mut text = [0; RemoteName::MAX];
         text[..prefix.len()].copy_from_slice(prefix);
@@ -233,6 +240,12 @@ impl RemoteName {
 
     fn as_bytes(&self) -> &[u8] {
         &self.text[..usize::from(self.len)]
+    }
+}
+
+impl fmt::Display for RemoteName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(self.as_bytes()))
     }
 }
 
