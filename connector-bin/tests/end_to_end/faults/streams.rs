@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 
 use super::{AGENT, ALL, Faults, status};
+use crate::raw::Answer;
 use crate::setup::EXAMPLE_API;
 use crate::stand_in::Fault;
 
