@@ -1,13 +1,14 @@
 //! `connector serve`: options, environment and file, merged into one configuration.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use connector_core::origin::ClusterId;
-use connector_proxy::{AppCluster, Config, ServiceReference, TlsFiles};
+use connector_core::origin::{ClusterId, RESERVED_PREFIX};
+use connector_proxy::{AppCluster, Config, ServiceReference, SyncOptions, TlsFiles};
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
@@ -66,6 +67,21 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "CONNECTOR_SERVICE", value_name = "NAMESPACE/NAME[:PORT]")]
     #[serde(default)]
     service: Option<String>,
+
+    /// Copy the connection Secrets of claims into the app cluster [default: true]
+    #[arg(long, env = "CONNECTOR_CONNECTION_SECRETS", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(default)]
+    connection_secrets: Option<bool>,
+
+    /// Labels that they get there; only in the file of --config
+    #[arg(skip)]
+    #[serde(default)]
+    connection_secret_labels: Option<BTreeMap<String, String>>,
+
+    /// Annotations that they get there; only in the file of --config
+    #[arg(skip)]
+    #[serde(default)]
+    connection_secret_annotations: Option<BTreeMap<String, String>>,
 
     /// Serving certificate chain in PEM [default: generated]
     #[arg(long, env = "CONNECTOR_TLS_CERT_FILE", value_name = "FILE")]
@@ -130,6 +146,11 @@ fn configuration(args: ServeArgs) -> anyhow::Result<Config> {
         (None, None) => None,
         _ => bail!("--tls-cert-file and --tls-key-file go together"),
     };
+    let sync = SyncOptions {
+        connection_secrets: args.connection_secrets.unwrap_or(true),
+        labels: marks("connection-secret-labels", args.connection_secret_labels, true)?,
+        annotations: marks("connection-secret-annotations", args.connection_secret_annotations, false)?,
+    };
     Ok(Config {
         app_cluster: args.kubeconfig.map_or(AppCluster::Inferred, AppCluster::Kubeconfig),
         control_plane_kubeconfig: args
@@ -144,6 +165,7 @@ fn configuration(args: ServeArgs) -> anyhow::Result<Config> {
         admin_listen: args.admin_listen.unwrap_or_else(|| default(DEFAULT_ADMIN_LISTEN)),
         service: args.service.as_deref().unwrap_or(DEFAULT_SERVICE).parse::<ServiceReference>()?,
         tls,
+        sync,
         drain: DEFAULT_DRAIN,
     })
 }
@@ -164,6 +186,32 @@ fn namespace(name: String) -> anyhow::Result<String> {
     Ok(name)
 }
 
+/// Labels or annotations that kube-apiserver would take.
+fn marks(
+    option: &str,
+    given: Option<BTreeMap<String, String>>,
+    are_labels: bool,
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let marks = given.unwrap_or_default();
+    // A cluster id is what may be the value of a label, and the name in a key is the same.
+    let is_value = |text: &str| text.parse::<ClusterId>().is_ok();
+    for (key, value) in &marks {
+        let (prefix, name) = key.rsplit_once('/').unwrap_or(("", key));
+        if !is_value(name) || prefix.contains('/') || (key.contains('/') && prefix.is_empty()) {
+            bail!("{option}: {key:?} is no key: use NAME or PREFIX/NAME, such as example.org/team");
+        }
+        if key.starts_with(RESERVED_PREFIX) {
+            bail!("{option}: {key:?} is the connector's own: use another prefix than {RESERVED_PREFIX}");
+        }
+        if are_labels && !value.is_empty() && !is_value(value) {
+            bail!(
+                "{option}: {value:?} of {key:?} is no label value: use at most 63 alphanumeric characters, `-`, `_` or `.`, alphanumeric at both ends"
+            );
+        }
+    }
+    Ok(marks)
+}
+
 fn read(file: &Path) -> anyhow::Result<ServeArgs> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read --config {}", file.display()))?;
     serde_saphyr::from_str(&text).with_context(|| format!("--config {} cannot be used", file.display()))
@@ -182,6 +230,9 @@ impl ServeArgs {
             listen: self.listen.or(other.listen),
             admin_listen: self.admin_listen.or(other.admin_listen),
             service: self.service.or(other.service),
+            connection_secrets: self.connection_secrets.or(other.connection_secrets),
+            connection_secret_labels: self.connection_secret_labels.or(other.connection_secret_labels),
+            connection_secret_annotations: self.connection_secret_annotations.or(other.connection_secret_annotations),
             tls_cert_file: self.tls_cert_file.or(other.tls_cert_file),
             tls_key_file: self.tls_key_file.or(other.tls_key_file),
             tls_ca_file: self.tls_ca_file.or(other.tls_ca_file),
@@ -229,6 +280,16 @@ mod tests {
         assert!(error(args).contains("not a label value"));
         let args = ServeArgs { tls_cert_file: Some("c".into()), ..complete() };
         assert!(error(args).contains("go together"));
+        for (labels, told) in [
+            (("a b", "x"), "is no key"),
+            (("/x", "x"), "is no key"),
+            (("mcp-connector.upbound.io/x", "x"), "the connector's own"),
+            (("team", "-"), "no label value"),
+        ] {
+            let labels = BTreeMap::from([(labels.0.to_owned(), labels.1.to_owned())]);
+            let args = ServeArgs { connection_secret_labels: Some(labels), ..complete() };
+            assert!(error(args).contains(told), "{told}");
+        }
         let unknown = serde_saphyr::from_str::<ServeArgs>("claim-namespaces: x\n").unwrap_err().to_string();
         assert!(unknown.contains("claim-namespaces"), "{unknown}");
     }

@@ -1,5 +1,6 @@
 //! What a connector is told: everything it cannot find out by itself.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -31,8 +32,27 @@ pub struct Config {
     pub service: ServiceReference,
     /// A serving certificate brought by the user. Default: generated, its CA shared through a Secret.
     pub tls: Option<TlsFiles>,
+    /// What comes back from the control plane beside the answers.
+    pub sync: SyncOptions,
     /// How long open requests may take to end after a shutdown was asked for.
     pub drain: Duration,
+}
+
+/// What the control plane writes beside the claims and the app cluster gets a copy of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncOptions {
+    /// Whether connection Secrets appear in the app cluster. Default: yes.
+    pub connection_secrets: bool,
+    /// Labels that they have there, beside the connector's own. Nothing is copied of those in the control plane. Default: none.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations that they have there. Default: none.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Default for SyncOptions {
+    fn default() -> Self {
+        Self { connection_secrets: true, labels: BTreeMap::new(), annotations: BTreeMap::new() }
+    }
 }
 
 /// How the app cluster's API is reached.
@@ -75,6 +95,11 @@ impl ServiceReference {
     /// The DNS name that the front expects in the serving certificate, and sends as SNI (wire rules 1.5, 1.10).
     pub fn host(&self) -> String {
         format!("{}.{}.svc", self.name, self.namespace)
+    }
+
+    /// What marks objects of the app cluster as written by the connector behind this Service: `NAMESPACE.NAME`.
+    pub(crate) fn label(&self) -> String {
+        format!("{}.{}", self.namespace, self.name)
     }
 }
 

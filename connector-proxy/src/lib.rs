@@ -17,13 +17,14 @@ mod jitter;
 mod registrar;
 mod run;
 mod serve;
+mod sync;
 mod telemetry;
 mod transport;
 mod upstream;
 mod watch;
 
 pub use chain::Chain;
-pub use config::{AppCluster, Config, InvalidServiceReference, ServiceReference, TlsFiles};
+pub use config::{AppCluster, Config, InvalidServiceReference, ServiceReference, SyncOptions, TlsFiles};
 pub use run::{ServeError, serve};
 pub use serve::CertificateError;
 pub use upstream::UnusableKubeconfig;

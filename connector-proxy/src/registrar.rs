@@ -27,8 +27,8 @@ use crate::config::ServiceReference;
 use crate::serve::Serving;
 use crate::telemetry::{ApiLabels, Metrics};
 
-/// Marks an APIService as ours; its value names the Service of the connector that wrote it, as `NAMESPACE.NAME`.
-const OWNER_LABEL: &str = "mcp-connector.upbound.io/service";
+/// Marks an object of the app cluster as ours; its value is [`ServiceReference::label`] of the connector that wrote it.
+pub(crate) const OWNER_LABEL: &str = "mcp-connector.upbound.io/service";
 /// What Kubernetes gives the APIServices of CRDs (wire rule 2.10), so that versions sort as they would natively.
 const GROUP_PRIORITY: i32 = 1000;
 const VERSION_PRIORITY: i32 = 100;
@@ -201,7 +201,7 @@ impl Registrar {
                 if let Some(crd) = self.local_crd(wanted).await? {
                     return Ok(Some(Conflict::LocalCrd(crd)));
                 }
-                let labels = [(OWNER_LABEL.to_owned(), self.owner())];
+                let labels = [(OWNER_LABEL.to_owned(), self.service.label())];
                 let metadata = ObjectMeta {
                     name: Some(name(wanted)),
                     labels: Some(labels.into_iter().collect()),
@@ -247,11 +247,7 @@ impl Registrar {
     }
 
     fn is_ours(&self, api_service: &APIService) -> bool {
-        api_service.labels().get(OWNER_LABEL) == Some(&self.owner())
-    }
-
-    fn owner(&self) -> String {
-        format!("{}.{}", self.service.namespace, self.service.name)
+        api_service.labels().get(OWNER_LABEL) == Some(&self.service.label())
     }
 
     fn spec(&self, GroupVersion { group, version }: &GroupVersion, ca_bundle: Option<&str>) -> APIServiceSpec {

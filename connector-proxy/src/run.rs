@@ -24,11 +24,14 @@ use crate::forward::Corridor;
 use crate::identity::{Authorizer, TrustSource};
 use crate::registrar::Registrar;
 use crate::serve::{self, CertificateError, CertificateSource, Source};
+use crate::sync::Syncer;
 use crate::telemetry::{Metrics, serve_admin};
 use crate::upstream::{UnusableKubeconfig, Upstream};
 
 /// How long the start waits for the control plane before it goes on without.
 const START_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the end waits until another replica may write what comes back from the control plane.
+const RELEASE: Duration = Duration::from_secs(2);
 /// How often the claim namespace is looked for while it is not there.
 const NAMESPACE_RETRY: Duration = Duration::from_secs(10);
 
@@ -151,17 +154,27 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
 
     let (drain, draining) = watch::channel(false);
     let corridor = Arc::new(Corridor {
-        scheme,
+        scheme: scheme.clone(),
         trust,
-        authorizer: Authorizer::new(app_cluster),
+        authorizer: Authorizer::new(app_cluster.clone()),
         namespaces,
         catalog: snapshots.clone(),
         registered: registrar.registered(),
-        claims,
-        upstream,
+        claims: claims.clone(),
+        upstream: upstream.clone(),
         metrics: metrics.clone(),
         drain: draining.clone(),
     });
+    let sync = Syncer {
+        app_cluster,
+        upstream,
+        scheme,
+        claims,
+        service: config.service,
+        options: Arc::new(config.sync),
+        metrics: metrics.clone(),
+    };
+    let sync = tokio::spawn(sync.run(draining.clone()));
     // Registration makes the front call at once, so the listener comes first.
     let mut server = tokio::spawn(serve::serve(listener, serving.clone(), corridor, draining, config.drain));
     parts.spawn(registrar.run(snapshots, serving));
@@ -174,6 +187,8 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     metrics.set_ready(false);
     drain.send_replace(true);
     let drained = server.await;
+    // It gives its Lease back.
+    let _ = tokio::time::timeout(RELEASE, sync).await;
     match failed {
         Some(part) => Err(ServeError::Part(part)),
         None => drained.map_err(ServeError::Part),

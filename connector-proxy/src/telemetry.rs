@@ -62,6 +62,52 @@ struct PoolMetrics {
     retries: Family<LaneLabels, Counter>,
 }
 
+/// Labels of Secrets that were written.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WriteLabels {
+    /// `created`, `updated`, `replaced` or `failed`.
+    result: &'static str,
+}
+
+/// What is counted of the connection Secrets that come back.
+#[derive(Clone)]
+pub(crate) struct SecretMetrics {
+    writes: Family<WriteLabels, Counter>,
+    pub(crate) conflicts: Gauge,
+    pub(crate) lag: Histogram,
+}
+
+impl SecretMetrics {
+    fn registered(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            writes: Family::default(),
+            conflicts: Gauge::default(),
+            lag: Histogram::new(exponential_buckets(0.005, 2.0, 16)),
+        };
+        registry.register(
+            "connection_secret_writes",
+            "Connection Secrets written in the app cluster, by result",
+            metrics.writes.clone(),
+        );
+        registry.register(
+            "connection_secret_conflicts",
+            "Claims whose connection Secret cannot be written because something is in the way",
+            metrics.conflicts.clone(),
+        );
+        registry.register_with_unit(
+            "connection_secret_lag",
+            "From a change of a Secret seen at the control plane to its copy written",
+            Unit::Seconds,
+            metrics.lag.clone(),
+        );
+        metrics
+    }
+
+    pub(crate) fn written(&self, result: &'static str) {
+        self.writes.get_or_create(&WriteLabels { result }).inc();
+    }
+}
+
 /// The same, of one lane.
 pub(crate) struct LaneMetrics {
     pub(crate) connections: Gauge,
@@ -112,6 +158,8 @@ pub(crate) struct Metrics {
     pub(crate) offered_apis: Gauge,
     pub(crate) api_conflicts: Family<ApiLabels, Gauge>,
     pub(crate) api_writes: Counter,
+    pub(crate) leader: Gauge,
+    pub(crate) secrets: SecretMetrics,
     pool: PoolMetrics,
     ready: AtomicBool,
 }
@@ -146,9 +194,18 @@ impl Metrics {
         );
         let api_writes = Counter::default();
         registry.register("apiservice_writes", "APIService objects created, changed or deleted", api_writes.clone());
+        let leader = Gauge::default();
+        registry.register(
+            "leader",
+            "1 on the replica that writes what comes back from the control plane, else 0",
+            leader.clone(),
+        );
+        let secrets = SecretMetrics::registered(&mut registry);
         let pool = PoolMetrics::registered(&mut registry);
         Self {
             registry,
+            leader,
+            secrets,
             pool,
             requests,
             request_seconds,

@@ -18,7 +18,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use connector_proxy::embedded::{Cluster, Options};
-use connector_proxy::{AppCluster, Config, ServiceReference};
+use connector_proxy::{AppCluster, Config, ServiceReference, SyncOptions};
 use futures::{StreamExt, TryStreamExt, stream};
 use http::{Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -338,6 +338,7 @@ async fn connector(number: usize, apis: usize, control_plane: &Path, folder: &Pa
         admin_listen: free()?,
         service: ServiceReference { namespace: "kube-system".into(), name: "connector".into(), port: 443 },
         tls: None,
+        sync: SyncOptions::default(),
         drain: Duration::ZERO,
     };
     let admin = config.admin_listen;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use connector_proxy::embedded::{Cluster, Options};
-use connector_proxy::{AppCluster, Config, ServiceReference};
+use connector_proxy::{AppCluster, Config, ServiceReference, SyncOptions};
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
@@ -68,6 +68,7 @@ impl Stage {
                 port: listen.port(),
             },
             tls: None,
+            sync: SyncOptions::default(),
             drain: DRAIN,
         };
         let connector = tokio::spawn(async move {

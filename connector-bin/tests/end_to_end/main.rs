@@ -13,6 +13,7 @@ mod origins;
 mod outage;
 mod raw;
 mod registration;
+mod secrets;
 mod setup;
 mod stand_in;
 mod upstream;

@@ -15,6 +15,8 @@ pub(crate) struct Claim {
     /// The same on both sides.
     pub(crate) uid: String,
     pub(crate) group: String,
+    /// The group, and the version that it is watched in.
+    pub(crate) api_version: String,
     pub(crate) kind: String,
     pub(crate) form: Form,
     /// The name in the control plane.
@@ -40,6 +42,7 @@ impl Claim {
         Some(Self {
             uid: object.uid()?,
             group: offered.group.clone(),
+            api_version: format!("{}/{}", offered.group, offered.versions.first()?),
             kind: offered.kind.clone(),
             form: offered.form,
             remote_name: object.name_any(),
@@ -61,23 +64,52 @@ impl Claim {
 
     /// What the app cluster calls a Secret that the control plane wrote for this claim: what the user wrote, where the remote
     /// name is made of that; else the same name, with the claim's own name in it in local terms, as compositions make names.
-    pub(crate) fn local_secret_name(&self, scheme: &Hashed, remote: &str) -> String {
-        let is_of = |local: &&str| scheme.remote_name(self.form, &self.origin.namespace, local) == remote;
-        let wrote = || {
-            self.marks
-                .iter()
-                .find(|(key, local)| key.strip_prefix(RESERVED_PREFIX) == Some(remote) && is_of(&local.as_str()))
-        };
-        if let Some(local) = self.connection_secret().filter(is_of) {
-            return local.to_owned();
+    ///
+    /// `None` for one that the claim named before and names no more: what it was called is not known.
+    pub(crate) fn local_secret_name(&self, scheme: &Hashed, remote: &str) -> Option<String> {
+        let namespace = &self.origin.namespace;
+        if let Some(local) = scheme.local_connection_secret(self.form, namespace, remote, |key| self.mark(key)) {
+            return Some(local.to_owned());
         }
-        if let Some((_, local)) = wrote() {
-            return local.clone();
+        let applied = self.applied_secret.as_ref();
+        if let Some(local) = applied.filter(|local| scheme.remote_name(self.form, namespace, local) == remote) {
+            return Some(local.clone());
         }
         match remote.strip_prefix(&self.remote_name) {
-            Some(rest) if rest.is_empty() || rest.starts_with(['-', '.']) => format!("{}{rest}", self.origin.name),
-            _ => remote.to_owned(),
+            Some(rest) if rest.is_empty() || rest.starts_with(['-', '.']) => {
+                Some(format!("{}{rest}", self.origin.name))
+            }
+            _ if self.connection_secret().is_some() && scheme.remote_names(self.form, remote) == [remote] => None,
+            _ => Some(remote.to_owned()),
         }
+    }
+}
+
+#[cfg(test)]
+impl Claim {
+    /// A claim of kind `Thing` in namespace `team`, whose UID is `uid of NAME`.
+    pub(crate) fn example(scheme: &Hashed, form: Form, name: &str, annotations: &serde_json::Value) -> Self {
+        use connector_core::origin::{LABEL_CLUSTER, LABEL_NAME, LABEL_NAMESPACE};
+        let offered = Offered {
+            group: "g.org".into(),
+            plural: "things".into(),
+            singular: "thing".into(),
+            kind: "Thing".into(),
+            list_kind: "ThingList".into(),
+            form,
+            versions: vec!["v1".into()],
+        };
+        let object = serde_json::json!({
+            "apiVersion": "meta.k8s.io/v1",
+            "kind": "PartialObjectMetadata",
+            "metadata": {
+                "name": scheme.remote_name(form, "team", name),
+                "uid": format!("uid of {name}"),
+                "labels": { LABEL_CLUSTER: scheme.cluster.as_str(), LABEL_NAMESPACE: "team", LABEL_NAME: name },
+                "annotations": annotations,
+            },
+        });
+        Self::read(scheme, &offered, &serde_json::from_value(object).unwrap()).unwrap()
     }
 }
 
@@ -102,7 +134,6 @@ fn applied_secret(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use connector_core::origin::{LABEL_CLUSTER, LABEL_NAME, LABEL_NAMESPACE};
     use serde_json::{Value, json};
 
     use super::*;
@@ -112,52 +143,46 @@ mod tests {
     }
 
     fn claim(form: Form, annotations: &Value) -> Claim {
-        let offered = Offered {
-            group: "g.org".into(),
-            plural: "things".into(),
-            singular: "thing".into(),
-            kind: "Thing".into(),
-            list_kind: "ThingList".into(),
-            form,
-            versions: vec!["v1".into()],
-        };
-        let object = json!({
-            "apiVersion": "meta.k8s.io/v1",
-            "kind": "PartialObjectMetadata",
-            "metadata": {
-                "name": scheme().remote_name(form, "team", "db"),
-                "uid": "u",
-                "labels": { LABEL_CLUSTER: "c1", LABEL_NAMESPACE: "team", LABEL_NAME: "db" },
-                "annotations": annotations,
-            },
-        });
-        Claim::read(&scheme(), &offered, &serde_json::from_value(object).unwrap()).unwrap()
+        Claim::example(&scheme(), form, "db", annotations)
     }
 
     #[test]
     fn a_secret_is_called_what_the_user_wrote() {
         let remote = scheme().remote_name(Form::Claim, "team", "db-conn");
         let marked = claim(Form::Claim, &json!({ ANNOTATION_CONNECTION_SECRET: "db-conn" }));
-        assert_eq!(marked.local_secret_name(&scheme(), &remote), "db-conn");
+        assert_eq!(marked.local_secret_name(&scheme(), &remote).as_deref(), Some("db-conn"));
         let applied = json!({ "spec": { "writeConnectionSecretToRef": { "name": "db-conn" } } }).to_string();
         let applied = claim(Form::Claim, &json!({ LAST_APPLIED: applied }));
-        assert_eq!(applied.local_secret_name(&scheme(), &remote), "db-conn", "of a claim that another connector made");
-        assert_eq!(marked.local_secret_name(&scheme(), "kept"), "kept", "an imported claim keeps the name");
+        assert_eq!(
+            applied.local_secret_name(&scheme(), &remote).as_deref(),
+            Some("db-conn"),
+            "made by another connector"
+        );
+        assert_eq!(
+            marked.local_secret_name(&scheme(), "kept").as_deref(),
+            Some("kept"),
+            "an imported claim keeps the name"
+        );
+        let former = scheme().remote_name(Form::Claim, "team", "former");
+        assert_eq!(marked.local_secret_name(&scheme(), &former), None, "the name that was given before");
+        let silent = claim(Form::Claim, &json!({}));
+        assert_eq!(silent.local_secret_name(&scheme(), &former), Some(former), "as the claim shows it");
     }
 
     #[test]
     fn a_composed_secret_is_called_after_the_local_name() {
         let scheme = scheme();
         let composite = claim(Form::NamespacedComposite, &json!({}));
-        let named = |rest: &str| composite.local_secret_name(&scheme, &format!("{}{rest}", composite.remote_name));
+        let named =
+            |rest: &str| composite.local_secret_name(&scheme, &format!("{}{rest}", composite.remote_name)).unwrap();
         assert_eq!(named("-connection-details"), "db-connection-details");
         assert_eq!(named(""), "db");
         assert_eq!(named("x"), format!("{}x", composite.remote_name), "another word");
         let remote = scheme.remote_name(Form::NamespacedComposite, "team", "keys");
         let key = format!("{RESERVED_PREFIX}{remote}");
         let vouched = claim(Form::NamespacedComposite, &json!({ &key: "keys" }));
-        assert_eq!(vouched.local_secret_name(&scheme, &remote), "keys");
+        assert_eq!(vouched.local_secret_name(&scheme, &remote).as_deref(), Some("keys"));
         let forged = claim(Form::NamespacedComposite, &json!({ &key: "other" }));
-        assert_eq!(forged.local_secret_name(&scheme, &remote), remote, "its hash is another one");
+        assert_eq!(forged.local_secret_name(&scheme, &remote), Some(remote), "its hash is another one");
     }
 }

@@ -1,0 +1,72 @@
+//! What the control plane gives back: connection Secrets and events of claims, in the app cluster.
+//!
+//! Only one of several replicas writes ([`leader`]). Everything here can be dropped at any moment: what is to be done follows from
+//! what both clusters hold, and each write is tied to what was seen before it.
+
+mod events;
+mod leader;
+mod queue;
+mod secrets;
+
+use std::sync::Arc;
+
+use connector_core::origin::Hashed;
+use kube::Api;
+use tokio::sync::watch;
+
+use self::events::Recorder;
+use self::leader::Election;
+use crate::claims::Claims;
+use crate::config::{ServiceReference, SyncOptions};
+use crate::telemetry::Metrics;
+use crate::upstream::Upstream;
+
+/// What all parts of the sync work with.
+#[derive(Clone)]
+pub(crate) struct Syncer {
+    pub(crate) app_cluster: kube::Client,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) scheme: Arc<Hashed>,
+    pub(crate) claims: Arc<Claims>,
+    pub(crate) service: ServiceReference,
+    pub(crate) options: Arc<SyncOptions>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl Syncer {
+    /// Syncs while this replica is the one that does, until `drain` becomes true; then lets another replica begin.
+    pub(crate) async fn run(self, mut drain: watch::Receiver<bool>) {
+        let leases = Api::namespaced(self.app_cluster.clone(), &self.service.namespace);
+        let mut election = Election::new(leases, format!("{}-sync", self.service.name), identity());
+        let leads = |leads| {
+            self.metrics.leader.set(i64::from(leads));
+        };
+        tokio::select! {
+            () = election.lead(|| self.parts(), leads) => {}
+            _ = drain.wait_for(|drain| *drain) => {}
+        }
+        election.release().await;
+    }
+
+    fn recorder(&self) -> Arc<Recorder> {
+        Arc::new(Recorder::new(self.app_cluster.clone(), &self.service))
+    }
+
+    /// Never returns.
+    async fn parts(&self) {
+        if self.options.connection_secrets {
+            secrets::run(self).await;
+        }
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Names this process among all that may hold the Lease. A Pod that says its name (`POD_NAME`) has the Lease again at once when its
+/// container is started anew.
+fn identity() -> String {
+    std::env::var("POD_NAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| {
+        let chance =
+            std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), std::process::id());
+        format!("connector_{chance:016x}")
+    })
+}
