@@ -3,6 +3,7 @@
 //! Only one of several replicas writes ([`leader`]). Everything here can be dropped at any moment: what is to be done follows from
 //! what both clusters hold, and each write is tied to what was seen before it.
 
+mod copy;
 mod events;
 mod leader;
 mod queue;

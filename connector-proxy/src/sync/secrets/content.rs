@@ -1,4 +1,4 @@
-//! What is compared of a Secret on both sides, without keeping its data.
+//! What is known of the Secrets of both sides: nothing of their data.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,35 +6,10 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::Place;
-
-/// Type, data and `immutable` of a Secret. Two are equal exactly if the Secrets are, in these.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Content {
-    pub(super) kind: String,
-    pub(super) is_immutable: bool,
-    digest: [u8; 32],
-}
-
-impl Content {
-    pub(super) fn of(secret: &Secret) -> Self {
-        let mut hash = Sha256::new();
-        for (key, value) in secret.data.iter().flatten() {
-            for part in [key.as_bytes(), &value.0] {
-                hash.update((part.len() as u64).to_be_bytes());
-                hash.update(part);
-            }
-        }
-        Self {
-            kind: secret.type_.clone().unwrap_or_default(),
-            is_immutable: secret.immutable == Some(true),
-            digest: hash.finalize().into(),
-        }
-    }
-}
+use crate::sync::copy::{Content, There};
 
 /// A Secret of the control plane that something controls.
 #[derive(Clone, Debug)]
@@ -71,10 +46,7 @@ impl Source {
 /// A Secret of the app cluster that is ours.
 #[derive(Clone, Debug)]
 pub(super) struct Copy {
-    pub(super) uid: String,
-    pub(super) resource_version: String,
-    pub(super) content: Content,
-    pub(super) keys: Vec<String>,
+    pub(super) there: There,
     pub(super) owners: Vec<OwnerReference>,
     /// Whether it has all labels and annotations that ours have.
     pub(super) is_marked: bool,
@@ -86,10 +58,7 @@ impl Copy {
             wanted.iter().all(|(key, value)| all.get(key) == Some(value))
         };
         Self {
-            uid: secret.uid().unwrap_or_default(),
-            resource_version: secret.resource_version().unwrap_or_default(),
-            content: Content::of(secret),
-            keys: secret.data.iter().flatten().map(|(key, _)| key.clone()).collect(),
+            there: There::of(secret),
             owners: secret.owner_references().to_vec(),
             is_marked: has(secret.labels(), &marks.labels) && has(secret.annotations(), &marks.annotations),
         }

@@ -7,7 +7,6 @@
 
 mod conflicts;
 mod content;
-mod write;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,14 +18,15 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::ResourceExt;
+use kube::api::{Api, ObjectMeta};
 use kube::runtime::watcher;
-use kube::{Api, ResourceExt};
 use tracing::{debug, info, warn};
 
 use self::conflicts::Conflicts;
-use self::content::{Content, Copy, Marks, Source};
-use self::write::{Done, Trouble, Wanted, code, write};
+use self::content::{Copy, Marks, Source};
 use super::Syncer;
+use super::copy::{Content, Done, Trouble, code, put};
 use super::queue::Queue;
 use crate::chain::Chain;
 use crate::claims::Claim;
@@ -301,8 +301,7 @@ impl Secrets {
         let claim = self.claim_of(&source)?;
         let local = claim.local_secret_name(&self.sync.scheme, name)?;
         let owner = OwnerReference { name: claim.origin.name.clone(), ..source.owner.clone() };
-        let wanted = Wanted { namespace: claim.origin.namespace.clone(), name: local, owner };
-        let place = (wanted.namespace.clone(), wanted.name.clone());
+        let place = (claim.origin.namespace.clone(), local);
         self.note_place(name, &place);
         let copy = self.copies.as_ref()?.get(&place).cloned();
         if let Some(copy) = &copy {
@@ -319,15 +318,34 @@ impl Secrets {
                 // Somebody took the owner away.
                 None => {}
             }
-            if copy.content == source.content && copy.is_marked && copy.owners == [wanted.owner.clone()] {
+            if copy.there.content == source.content && copy.is_marked && copy.owners == [owner.clone()] {
                 self.conflicts.clear(&claim.uid, &place);
                 return None;
             }
         }
         let secret = self.held.remove(name);
-        let (local, remote, marks) = (self.sync.app_cluster.clone(), self.remote.clone(), self.marks.clone());
+        let (remote, marks) = (self.remote.clone(), self.marks.clone());
+        let local = Api::namespaced(self.sync.app_cluster.clone(), &place.0);
         let attempt = async move {
-            let outcome = write(&local, &remote, &marks, &wanted, &source, secret, copy.as_ref()).await;
+            let metadata = ObjectMeta {
+                name: Some(place.1.clone()),
+                namespace: Some(place.0.clone()),
+                labels: Some(marks.labels.clone()),
+                annotations: (!marks.annotations.is_empty()).then(|| marks.annotations.clone()),
+                owner_references: Some(vec![owner]),
+                ..ObjectMeta::default()
+            };
+            let outcome = async {
+                let secret = match secret {
+                    Some(secret) => secret,
+                    None => read(&remote, &source).await?,
+                };
+                let content = Content::of(&secret);
+                let there = copy.as_ref().map(|copy| &copy.there);
+                let (done, written) = put(&local, Secret { metadata, ..secret }, there).await?;
+                Ok((done, Copy::of(&written, &marks), content))
+            };
+            let outcome = outcome.await;
             Attempt { source: source.name, place, claim, outcome }
         };
         Some(attempt.boxed())
@@ -393,4 +411,12 @@ impl Secrets {
 
 fn place(secret: &Secret) -> Place {
     (secret.namespace().unwrap_or_default(), secret.name_any())
+}
+
+/// A Secret of the control plane, data and all.
+async fn read(remote: &Api<Secret>, source: &Source) -> Result<Secret, Trouble> {
+    match remote.get_opt(&source.name).await.map_err(Trouble::Source)? {
+        Some(secret) if secret.metadata.uid.as_ref() == Some(&source.uid) => Ok(secret),
+        _ => Err(Trouble::SourceGone),
+    }
 }
