@@ -24,7 +24,7 @@ use crate::forward::Corridor;
 use crate::identity::{Authorizer, TrustSource};
 use crate::registrar::Registrar;
 use crate::serve::{self, CertificateError, CertificateSource, Source};
-use crate::sync::Syncer;
+use crate::sync::{InputPolicy, Syncer};
 use crate::telemetry::{Metrics, serve_admin};
 use crate::upstream::{UnusableKubeconfig, Upstream};
 
@@ -172,6 +172,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
         claims,
         service: config.service,
         options: Arc::new(config.sync),
+        inputs: Arc::new(InputPolicy::default()),
         metrics: metrics.clone(),
     };
     let sync = tokio::spawn(sync.run(draining.clone()));

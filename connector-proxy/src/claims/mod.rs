@@ -71,6 +71,8 @@ struct State {
     resources: BTreeMap<Resource, Known>,
     by_uid: HashMap<String, Arc<Claim>>,
     gone: VecDeque<(Instant, Arc<Claim>)>,
+    /// Whether all that is offered is watched: it is known, and described.
+    is_whole: bool,
     subscribers: Vec<mpsc::UnboundedSender<Arc<Claim>>>,
 }
 
@@ -150,7 +152,8 @@ impl Claims {
 
     /// Whether all claims of all offered APIs are known: what is not among them is not there.
     pub(crate) fn are_complete(&self) -> bool {
-        self.lock().resources.values().all(|known| known.objects.is_some())
+        let state = self.lock();
+        state.is_whole && state.resources.values().all(|known| known.objects.is_some())
     }
 
     /// Every claim that comes, changes or goes from now on; the one that went is not known any more.
@@ -167,10 +170,11 @@ impl Claims {
         let mut generation = upstream.generation();
         loop {
             generation.mark_unchanged();
-            let offered: Vec<Offered> = match &*catalog.borrow_and_update() {
-                Some(snapshot) => snapshot.iter().cloned().collect(),
-                None => Vec::new(),
+            let (offered, is_whole): (Vec<Offered>, _) = match &*catalog.borrow_and_update() {
+                Some(snapshot) => (snapshot.iter().cloned().collect(), snapshot.undescribed().next().is_none()),
+                None => (Vec::new(), false),
             };
+            self.lock().is_whole = false;
             let wanted: BTreeSet<Resource> = offered.iter().map(resource).collect();
             watched.retain(|resource, watch| {
                 let keep = wanted.contains(resource);
@@ -188,6 +192,7 @@ impl Claims {
                     watches.spawn(follow_one(self.clone(), upstream.clone(), offered))
                 });
             }
+            self.lock().is_whole = is_whole;
             let renewed = tokio::select! {
                 Ok(()) = catalog.changed() => false,
                 Ok(()) = generation.changed() => true,
@@ -378,6 +383,7 @@ mod tests {
             || std::iter::from_fn(|| changes.try_recv().ok()).map(|claim| claim.uid.clone()).collect::<Vec<_>>();
         let mut listing = BTreeMap::new();
         let mut observe = |event| claims.observe(&offered(), &mut listing, event);
+        claims.lock().is_whole = true;
         assert!(!claims.are_complete());
         observe(watcher::Event::Init);
         observe(watcher::Event::InitApply(object("a", "one", "5")));

@@ -5,6 +5,7 @@
 
 mod copy;
 mod events;
+mod inputs;
 mod leader;
 mod queue;
 mod secrets;
@@ -16,6 +17,7 @@ use kube::Api;
 use tokio::sync::watch;
 
 use self::events::Recorder;
+pub(crate) use self::inputs::Policy as InputPolicy;
 use self::leader::Election;
 use crate::claims::Claims;
 use crate::config::{ServiceReference, SyncOptions};
@@ -31,6 +33,8 @@ pub(crate) struct Syncer {
     pub(crate) claims: Arc<Claims>,
     pub(crate) service: ServiceReference,
     pub(crate) options: Arc<SyncOptions>,
+    /// What claims may have copied to the control plane.
+    pub(crate) inputs: Arc<InputPolicy>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -55,10 +59,17 @@ impl Syncer {
 
     /// Never returns.
     async fn parts(&self) {
-        if self.options.connection_secrets {
-            secrets::run(self).await;
-        }
-        std::future::pending::<()>().await;
+        let secrets = async {
+            if self.options.connection_secrets {
+                secrets::run(self).await;
+            }
+        };
+        let inputs = async {
+            if !self.inputs.kinds.is_empty() {
+                inputs::run(self).await;
+            }
+        };
+        tokio::join!(secrets, inputs, std::future::pending::<()>());
     }
 }
 
