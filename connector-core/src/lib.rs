@@ -13,6 +13,7 @@
 //! | [`offer`] | which APIs a control plane offers, read out of its XRDs and CRDs |
 //! | [`discovery`] | the discovery documents of what is offered |
 //! | [`openapi`] | the OpenAPI documents of what is offered |
+//! | [`message`] | texts for people, such as the messages of events |
 //! | [`status`] | Kubernetes `Status`: errors as data |
 
 pub mod address;
@@ -20,6 +21,7 @@ pub mod answer;
 pub mod body;
 pub mod discovery;
 pub mod json;
+pub mod message;
 pub mod offer;
 pub mod openapi;
 pub mod origin;

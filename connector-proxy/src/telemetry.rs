@@ -148,6 +148,40 @@ impl PoolMetrics {
     }
 }
 
+/// Labels of events of the control plane about claims.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct EventLabels {
+    /// `copied`, `merged`, `held` or `failed`.
+    result: &'static str,
+}
+
+/// What is counted of the events that are copied into the app cluster.
+#[derive(Clone)]
+pub(crate) struct EventMetrics {
+    /// Made in the app cluster.
+    pub(crate) copied: Counter,
+    /// Taken into an event that is there.
+    pub(crate) merged: Counter,
+    /// Put off, because there were many about one object.
+    pub(crate) held: Counter,
+    /// Not written, for whatever reason.
+    pub(crate) failed: Counter,
+    /// From when it came to when it was written, in seconds.
+    pub(crate) lag: Histogram,
+}
+
+impl EventMetrics {
+    fn registered(registry: &mut Registry) -> Self {
+        let events = Family::<EventLabels, Counter>::default();
+        registry.register("events", "Events about claims, by what became of them in the app cluster", events.clone());
+        let lag = Histogram::new(exponential_buckets(0.005, 2.0, 16));
+        let help = "From when an event of the control plane came to when it was written in the app cluster";
+        registry.register_with_unit("event_lag", help, Unit::Seconds, lag.clone());
+        let of = |result| events.get_or_create_owned(&EventLabels { result });
+        Self { copied: of("copied"), merged: of("merged"), held: of("held"), failed: of("failed"), lag }
+    }
+}
+
 /// Every metric that the connector exposes.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -160,6 +194,7 @@ pub(crate) struct Metrics {
     pub(crate) api_writes: Counter,
     pub(crate) leader: Gauge,
     pub(crate) secrets: SecretMetrics,
+    pub(crate) events: EventMetrics,
     pool: PoolMetrics,
     ready: AtomicBool,
 }
@@ -201,11 +236,13 @@ impl Metrics {
             leader.clone(),
         );
         let secrets = SecretMetrics::registered(&mut registry);
+        let events = EventMetrics::registered(&mut registry);
         let pool = PoolMetrics::registered(&mut registry);
         Self {
             registry,
             leader,
             secrets,
+            events,
             pool,
             requests,
             request_seconds,

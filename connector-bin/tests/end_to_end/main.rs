@@ -2,6 +2,7 @@
 
 mod admission;
 mod documented_example;
+mod events;
 mod faults;
 mod front;
 mod identity;

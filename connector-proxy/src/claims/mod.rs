@@ -145,6 +145,17 @@ impl Claims {
         state.by_uid.get(uid).or_else(gone).cloned()
     }
 
+    /// A claim by its name in the control plane. Claims of several kinds can have the same, and what `is_wanted` says decides.
+    pub(crate) fn named(&self, remote_name: &str, is_wanted: impl Fn(&Claim) -> bool) -> Option<Arc<Claim>> {
+        let state = self.lock();
+        let of_name = state.resources.values().filter_map(|known| known.objects.as_ref()?.get(remote_name));
+        let mut seen = of_name.filter_map(|entry| match entry {
+            Entry::Seen(claim) => Some(claim),
+            Entry::Created(_) => None,
+        });
+        seen.find(|claim| is_wanted(claim)).cloned()
+    }
+
     /// Every claim that is known.
     pub(crate) fn all(&self) -> Vec<Arc<Claim>> {
         self.lock().by_uid.values().cloned().collect()

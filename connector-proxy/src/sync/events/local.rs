@@ -11,7 +11,7 @@ use crate::config::ServiceReference;
 use crate::registrar::OWNER_LABEL;
 
 /// The most characters that the name of an object may have.
-const NAME_MAX: usize = 253;
+pub(super) const NAME_MAX: usize = 253;
 
 /// Reads and writes events of this connector, which a label marks.
 #[derive(Clone)]
@@ -29,6 +29,15 @@ impl LocalEvents {
         Api::namespaced(self.client.clone(), namespace)
     }
 
+    pub(super) fn in_all_namespaces(&self) -> Api<Event> {
+        Api::all(self.client.clone())
+    }
+
+    /// Selects ours.
+    pub(super) fn selector(&self) -> String {
+        format!("{OWNER_LABEL}={}", self.label)
+    }
+
     pub(super) fn are_ours(&self, event: &Event) -> bool {
         event.labels().get(OWNER_LABEL) == Some(&self.label)
     }
@@ -44,7 +53,7 @@ impl LocalEvents {
     }
 }
 
-/// The name of an event about the object `name`: always the same for the same `parts`.
+/// The name of an event about the object `name`: always the same for the same `parts`. A name that is too long is cut.
 pub(super) fn name_of(name: &str, parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
@@ -53,13 +62,15 @@ pub(super) fn name_of(name: &str, parts: &[&str]) -> String {
         hash.update([0xff]);
     }
     let digits: String = hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    named(name, &format!(".{digits}"))
+    let name = cut(name, NAME_MAX - 1 - digits.len());
+    format!("{}.{digits}", name.trim_end_matches(['.', '-']))
 }
 
-/// A name that begins with `name`, as much of it as there is room for, and ends with `rest`.
-pub(super) fn named(name: &str, rest: &str) -> String {
-    let room = NAME_MAX.saturating_sub(rest.len()).min(name.len());
-    // Names are ASCII; one that is not is not cut.
-    let kept = name.get(..room).unwrap_or(name).trim_end_matches(['.', '-']);
-    format!("{kept}{rest}")
+/// As much of a text as there is room for.
+pub(super) fn cut(text: &str, room: usize) -> &str {
+    let mut end = room.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
