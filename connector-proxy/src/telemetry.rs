@@ -164,7 +164,7 @@ pub(crate) struct EventMetrics {
     pub(crate) merged: Counter,
     /// Put off, because there were many about one object.
     pub(crate) held: Counter,
-    /// Not written, for whatever reason.
+    /// Writes that failed, and what was too much to be written.
     pub(crate) failed: Counter,
     /// From when it came to when it was written, in seconds.
     pub(crate) lag: Histogram,

@@ -167,6 +167,11 @@ impl Claims {
         state.is_whole && state.resources.values().all(|known| known.objects.is_some())
     }
 
+    /// Whether all claims of an API are known.
+    pub(crate) fn knows(&self, offered: &Offered) -> bool {
+        self.lock().resources.get(&resource(offered)).is_some_and(|known| known.objects.is_some())
+    }
+
     /// Every claim that comes, changes or goes from now on; the one that went is not known any more.
     pub(crate) fn subscribe(&self) -> mpsc::UnboundedReceiver<Arc<Claim>> {
         let (subscriber, changes) = mpsc::unbounded_channel();
@@ -273,6 +278,23 @@ impl Claims {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+impl Claims {
+    /// These claims, and no others.
+    pub(crate) fn of(scheme: Arc<Hashed>, claims: &[Claim]) -> Self {
+        let all = Self::new(scheme);
+        let mut state = all.lock();
+        for claim in claims {
+            let claim = Arc::new(claim.clone());
+            state.insert(&claim);
+            let known = state.resources.entry((claim.group.clone(), claim.kind.clone())).or_default();
+            known.objects.get_or_insert_default().insert(claim.remote_name.clone(), Entry::Seen(claim));
+        }
+        drop(state);
+        all
     }
 }
 

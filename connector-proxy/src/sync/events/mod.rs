@@ -14,6 +14,8 @@ mod queue;
 mod recorder;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod translate;
 mod waiting;
 mod write;
@@ -36,7 +38,7 @@ use tracing::{debug, error};
 use self::local::LocalEvents;
 use self::queue::{LIFETIME, Offered, Queue, Write, key};
 use self::translate::{Translator, last_time};
-use self::waiting::{PATIENCE, Waiting, is_about, is_of_kind};
+use self::waiting::{Waiting, is_about, is_of_kind};
 use self::write::Outcome;
 use crate::catalog::Snapshots;
 use crate::chain::Chain;
@@ -51,8 +53,10 @@ pub(crate) use recorder::Recorder;
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);
 /// How long until the app cluster's events are listed again, where that failed otherwise.
 const LIST_PAUSE: Duration = Duration::from_secs(2);
-/// How long the start waits for all claims to be known.
+/// How long events are not read because claims are not known yet.
 const CLAIMS_PATIENCE: Duration = Duration::from_secs(30);
+/// What is older is not about a claim that is still to come. Clocks may differ by as much.
+const FRESH: Duration = Duration::from_secs(600);
 /// How often what is of no use any more is forgotten.
 const SWEEP: Duration = Duration::from_secs(60);
 /// How many writes are under way at once.
@@ -87,19 +91,25 @@ pub(crate) async fn run(parts: Parts) {
         is_refusal_told: false,
     };
     copier.remember_all().await;
-    parts.claims_known().await;
     tokio::join!(parts.follow(seen), copier.copy(to_copy));
 }
 
 impl Parts {
     /// Waits until it is known whose an event is.
     async fn claims_known(&self) {
+        let mut catalog = self.catalog.clone();
+        // The sender lives as long as the connector. Before the control plane was reached there are no events either.
+        let _ = catalog.wait_for(Option::is_some).await;
         let known = async {
-            while self.catalog.borrow().is_none() || !self.claims.are_complete() {
+            let is_known = || match &*self.catalog.borrow() {
+                Some(snapshot) => snapshot.iter().all(|offered| self.claims.knows(offered)),
+                None => false,
+            };
+            while !is_known() {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
-        // Without some, those of the others are copied.
+        // Where those of one API cannot be read, the others have their events all the same.
         let _ = tokio::time::timeout(CLAIMS_PATIENCE, known).await;
     }
 
@@ -110,6 +120,7 @@ impl Parts {
         loop {
             generation.mark_unchanged();
             let watch = async {
+                self.claims_known().await;
                 self.watch(&seen, &mut is_told).await;
                 tokio::time::sleep(jitter::around(REFUSED_PAUSE)).await;
             };
@@ -175,12 +186,9 @@ impl Copier<'_> {
     /// Reads what is in the app cluster already.
     async fn remember_all(&mut self) {
         while let Err(error) = self.remember_pages().await {
-            let is_refused = matches!(&error, kube::Error::Api(status) if status.code == 403);
-            if is_refused {
-                self.tell_refusal(&error);
-            } else {
-                debug!(error = %Chain(&error), "cannot list events of the app cluster");
-            }
+            debug!(error = %Chain(&error), "cannot list events of the app cluster");
+            self.tell_refusal(&error);
+            let is_refused = matches!(&error, kube::Error::Api(status) if matches!(status.code, 403 | 404));
             tokio::time::sleep(jitter::around(if is_refused { REFUSED_PAUSE } else { LIST_PAUSE })).await;
         }
     }
@@ -242,12 +250,12 @@ impl Copier<'_> {
         let age = last_time(&event).and_then(|time| Timestamp::now().duration_since(time).try_into().ok());
         let age: Duration = age.unwrap_or_default();
         let Some(claim) = self.parts.claim_of(&event.involved_object) else {
-            if age < PATIENCE && self.parts.is_offered(&event.involved_object) {
+            if age < FRESH && self.parts.is_offered(&event.involved_object) {
                 self.waiting.keep(event, now);
             }
             return;
         };
-        let translator = Translator { scheme: &self.parts.scheme, claims: &self.parts.claims, local: self.local };
+        let translator = Translator { scheme: &self.parts.scheme, claims: &self.parts.claims };
         let metrics = &self.parts.metrics.events;
         match self.queue.offer(translator.local(&claim, &event), age > LIFETIME, now) {
             Offered::Known | Offered::Queued => {}
@@ -275,25 +283,32 @@ impl Copier<'_> {
             Err(error) => {
                 metrics.failed.inc();
                 debug!(error = %Chain(&error), namespace = key.0, name = key.1, "an event was not written");
+                self.tell_refusal(&error);
                 match &error {
-                    kube::Error::Api(status) if status.code == 403 => {
-                        self.tell_refusal(&error);
-                        self.queue.failed(write, Instant::now());
+                    // It is not taken as it is, or not by this namespace's rules, and hardly will be.
+                    kube::Error::Api(status)
+                        if matches!(status.code, 400 | 403 | 413 | 422) && !is_missing_right(&error) =>
+                    {
+                        self.queue.done(&key);
                     }
-                    // It is not taken as it is, and never will be.
-                    kube::Error::Api(status) if matches!(status.code, 400 | 413 | 422) => self.queue.done(&key),
                     _ => self.queue.failed(write, Instant::now()),
                 }
             }
         }
     }
 
+    /// Says once that a right is missing, where one is.
     fn tell_refusal(&mut self, error: &kube::Error) {
-        if !std::mem::replace(&mut self.is_refusal_told, true) {
+        if is_missing_right(error) && !std::mem::replace(&mut self.is_refusal_told, true) {
             error!(
                 error = %Chain(error),
-                "the app cluster does not let events be written: grant get, list, create and patch on events"
+                "no event is copied into the app cluster: grant get, list, create and patch on events there"
             );
         }
     }
+}
+
+/// RBAC's own refusals name the user; those of quotas and webhooks do not.
+fn is_missing_right(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 403 && status.message.contains("\" cannot "))
 }

@@ -14,9 +14,7 @@ pub(super) struct Stand {
     /// By path.
     events: Mutex<BTreeMap<String, Value>>,
     /// What every write is answered with instead of being done.
-    refusal: Mutex<Option<u16>>,
-    /// Every write that was tried: its method and path.
-    writes: Mutex<Vec<String>>,
+    refusal: Mutex<Option<(u16, String)>>,
 }
 
 impl Stand {
@@ -44,26 +42,30 @@ impl Stand {
         lock(&self.events).values_mut().for_each(change);
     }
 
+    /// Refuses every write from now on.
+    pub(super) fn refuse(&self, code: u16, message: &str) {
+        *lock(&self.refusal) = Some((code, message.to_owned()));
+    }
+
     fn answer(&self, method: &Method, path: &str, body: &[u8]) -> (StatusCode, Value) {
         let mut events = lock(&self.events);
-        if *method != Method::GET {
-            lock(&self.writes).push(format!("{method} {path}"));
-            if let Some(code) = *lock(&self.refusal) {
-                return refused(code);
-            }
+        if *method != Method::GET
+            && let Some((code, message)) = &*lock(&self.refusal)
+        {
+            return refused(*code, message);
         }
         let sent = serde_json::from_slice::<Value>(body).unwrap_or_default();
         match *method {
             Method::POST => {
                 let path = format!("{path}/{}", sent["metadata"]["name"].as_str().unwrap_or_default());
                 if events.contains_key(&path) {
-                    return refused(409);
+                    return refused(409, "it is there");
                 }
                 events.insert(path, sent.clone());
                 (StatusCode::CREATED, sent)
             }
             Method::PATCH => {
-                let Some(event) = events.get_mut(path) else { return refused(404) };
+                let Some(event) = events.get_mut(path) else { return refused(404, "it is not there") };
                 for (key, value) in sent.as_object().into_iter().flatten() {
                     event[key] = value.clone();
                 }
@@ -73,19 +75,21 @@ impl Stand {
                 let items: Vec<&Value> = events.values().collect();
                 (StatusCode::OK, json!({ "apiVersion": "v1", "kind": "EventList", "metadata": {}, "items": items }))
             }
-            _ => events.get(path).map_or_else(|| refused(404), |event| (StatusCode::OK, event.clone())),
+            _ => events
+                .get(path)
+                .map_or_else(|| refused(404, "it is not there"), |event| (StatusCode::OK, event.clone())),
         }
     }
 }
 
-fn refused(code: u16) -> (StatusCode, Value) {
+fn refused(code: u16, message: &str) -> (StatusCode, Value) {
     let reason = match code {
         403 => "Forbidden",
         404 => "NotFound",
         409 => "AlreadyExists",
         _ => "InternalError",
     };
-    let status = json!({ "kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": "no" });
+    let status = json!({ "kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message });
     (StatusCode::from_u16(code).unwrap(), status)
 }
 

@@ -5,8 +5,9 @@ use connector_core::origin::Hashed;
 use k8s_openapi::api::core::v1::{Event, ObjectReference};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
+use kube::api::ObjectMeta;
 
-use super::local::{LocalEvents, NAME_MAX, cut, name_of};
+use super::local::{NAME_MAX, cut, name_of};
 use crate::claims::{Claim, Claims};
 
 /// The most bytes that the message of an event with `eventTime` may have.
@@ -16,7 +17,6 @@ const MESSAGE_MAX: usize = 1024;
 pub(super) struct Translator<'a> {
     pub(super) scheme: &'a Hashed,
     pub(super) claims: &'a Claims,
-    pub(super) local: &'a LocalEvents,
 }
 
 impl Translator<'_> {
@@ -27,7 +27,11 @@ impl Translator<'_> {
         let about = remote.involved_object.name.as_deref().unwrap_or_default();
         let origin = &claim.origin;
         let mut local = Event {
-            metadata: self.local.metadata(&origin.namespace, &local_name(&origin.name, about, &remote_name)),
+            metadata: ObjectMeta {
+                name: Some(local_name(&origin.name, about, &remote_name)),
+                namespace: Some(origin.namespace.clone()),
+                ..ObjectMeta::default()
+            },
             involved_object: reference(&remote.involved_object, claim),
             related: remote.related.as_ref().and_then(|related| self.related(claim, related)),
             message: remote.message.as_deref().map(|text| self.message(claim, text)),

@@ -42,13 +42,14 @@ impl LocalEvents {
     /// Writes an event as it should be, whether it is there or not.
     pub(super) async fn write(&self, write: &Write) -> Result<Outcome, kube::Error> {
         let event = &write.event;
-        let name = event.name_any();
-        let api = self.in_namespace(&event.namespace().unwrap_or_default());
+        let (namespace, name) = (event.namespace().unwrap_or_default(), event.name_any());
+        let api = self.in_namespace(&namespace);
         // One that is not there any more ran out.
         if write.is_there && merge(&api, &name, event).await? {
             return Ok(Outcome::Merged);
         }
-        let conflict = match api.create(&PostParams::default(), event).await {
+        let marked = Event { metadata: self.metadata(&namespace, &name), ..event.clone() };
+        let conflict = match api.create(&PostParams::default(), &marked).await {
             Ok(_) => return Ok(Outcome::Copied),
             Err(kube::Error::Api(status)) if status.code == 404 || is_terminating(&status.message) => {
                 return Ok(Outcome::Gone);
