@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use testkit::connector::{Connector, ConnectorOptions};
+use testkit::eventually;
 use tokio::process::Command;
 
 use crate::setup::{Corridor, EXAMPLE_API, claim, clusters, options};
@@ -76,6 +77,11 @@ async fn the_documented_rights_are_enough() -> Result<()> {
     let kubectl = app.kubectl();
     kubectl.apply(&claim("default", "db")).await?;
     kubectl.ok(["wait", "--for=condition=Ready", "kubernetescluster/db", "--timeout=60s"]).await?;
+    eventually("an event to be copied", || async {
+        let shown = kubectl.ok(["events", "--for=kubernetescluster/db"]).await?;
+        Ok(if shown.contains("PropagateConnectionSecret") { Ok(()) } else { Err(shown) })
+    })
+    .await?;
     kubectl.ok(["label", "kubernetescluster", "db", "a=b"]).await?;
     kubectl.ok(["delete", "kubernetesclusters", "--all", "--timeout=60s"]).await?;
     // The serving CA outlives a restart.

@@ -272,8 +272,7 @@ impl Copier<'_> {
         let metrics = &self.parts.metrics.events;
         let key = key(&write.event);
         match outcome {
-            Ok(Outcome::Taken) => self.queue.done(&key),
-            Ok(Outcome::Gone) => self.queue.gone(&key),
+            Ok(Outcome::Taken | Outcome::Gone) => self.queue.gone(&key),
             Ok(done @ (Outcome::Copied | Outcome::Merged)) => {
                 self.queue.done(&key);
                 self.is_refusal_told = false;

@@ -145,12 +145,12 @@ impl Queue {
         }
     }
 
-    /// The event is in the app cluster as it was to be, or is to be left as it is.
+    /// The event is in the app cluster as it was to be, or never will be.
     pub(super) fn done(&mut self, key: &Key) {
         self.in_flight.remove(key);
     }
 
-    /// The event has no place in the app cluster.
+    /// The event has no place in the app cluster, or somebody else's has it: it is not to be changed.
     pub(super) fn gone(&mut self, key: &Key) {
         self.in_flight.remove(key);
         self.written.remove(&hash(key));
@@ -160,8 +160,10 @@ impl Queue {
     pub(super) fn failed(&mut self, mut write: Write, now: Instant) {
         let key = key(&write.event);
         self.in_flight.remove(&key);
-        if let Some(written) = self.written.get_mut(&hash(&key)) {
-            written.content = None;
+        match self.written.get_mut(&hash(&key)) {
+            Some(written) if write.is_there => written.content = None,
+            // Nobody knows whether there is one, or whose.
+            _ => drop(self.written.remove(&hash(&key))),
         }
         if self.held.contains_key(&key) || now.duration_since(write.since) > LIFETIME {
             return;
@@ -324,7 +326,12 @@ mod tests {
         queue.offer(event("o", "e", 2), false, start);
         assert!(queue.take(start + SECOND).is_none(), "the first is under way still");
         queue.done(&key(&first.event));
-        assert_eq!(write_all(&mut queue, start + SECOND * 2), [2]);
+        let second = queue.take(start + SECOND * 2).unwrap();
+        assert!(second.is_there);
+        // It was not ours: the next state must not change it either.
+        queue.gone(&key(&second.event));
+        queue.offer(event("o", "e", 3), false, start + SECOND * 3);
+        assert!(!queue.take(start + SECOND * 3).unwrap().is_there);
     }
 
     #[test]
