@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use connector_core::origin::ClusterId;
+use connector_core::origin::{ClusterId, name_label};
 use thiserror::Error;
 
 /// The configuration of one connector.
@@ -97,9 +97,10 @@ impl ServiceReference {
         format!("{}.{}.svc", self.name, self.namespace)
     }
 
-    /// What marks objects of the app cluster as written by the connector behind this Service: `NAMESPACE.NAME`.
+    /// What marks objects of the app cluster as written by the connector behind this Service: `NAMESPACE.NAME`, or a hash of it
+    /// where that is too long for a label.
     pub(crate) fn label(&self) -> String {
-        format!("{}.{}", self.namespace, self.name)
+        name_label(&format!("{}.{}", self.namespace, self.name)).into_owned()
     }
 }
 
@@ -133,6 +134,9 @@ mod tests {
     fn service_reference() {
         let parsed: ServiceReference = "kube-system/connector".parse().unwrap();
         assert_eq!((parsed.host().as_str(), parsed.port), ("connector.kube-system.svc", 443));
+        assert_eq!(parsed.label(), "kube-system.connector");
+        let long: ServiceReference = format!("{0}/{0}", "x".repeat(63)).parse().unwrap();
+        assert!(long.label().len() <= 63);
         assert_eq!("a/b:8443".parse::<ServiceReference>().unwrap().port, 8443);
         for bad in ["", "connector", "a/b:0", "a/b:x", "a/B", "/b", "a/", "a/b/c"] {
             assert_eq!(bad.parse::<ServiceReference>(), Err(InvalidServiceReference(bad.into())));

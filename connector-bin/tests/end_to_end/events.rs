@@ -103,6 +103,33 @@ async fn a_claim_is_described_with_its_events() -> Result<()> {
     let after = versions(&events(&app, "--namespace=team").await?);
     ensure!(before == after, "{before:?}, then {after:?}");
 
+    // What was said while nobody listened is not lost.
+    let count = async |kubectl: &Kubectl, namespace: &str| -> Result<Option<u64>> {
+        let all = get(kubectl, &["get", "events", "-n", namespace]).await?;
+        let mut all = all["items"].as_array().context("items")?.iter();
+        let found =
+            all.find(|event| event["involvedObject"]["uid"] == uid && event["reason"] == "PropagateConnectionSecret");
+        Ok(found.and_then(|event| event["count"].as_u64()))
+    };
+    let before = count(&control_plane, CLAIM_NAMESPACE).await?;
+    corridor.connector.kill()?;
+    let list = get(&control_plane, &["get", "kubernetesclusters", "-n", CLAIM_NAMESPACE]).await?;
+    let stored = list["items"].as_array().context("items")?.iter().find(|object| object["metadata"]["uid"] == uid);
+    let name = stored.and_then(|object| object["metadata"]["name"].as_str()).context("a name")?;
+    corridor.crossplane.rotate(CLAIM_NAMESPACE, name, &[("password", "another")]);
+    eventually("the rotation to be said", || async {
+        let now = count(&control_plane, CLAIM_NAMESPACE).await?;
+        Ok(if now > before { Ok(()) } else { Err(format!("{now:?}")) })
+    })
+    .await?;
+    corridor.connector.restart().await?;
+    eventually("it to be said here", || async {
+        let (there, here) = (count(&control_plane, CLAIM_NAMESPACE).await?, count(&app, "team").await?);
+        Ok(if there == here { Ok(()) } else { Err(format!("{there:?} there, here {here:?}")) })
+    })
+    .await?;
+    corridor.connector.wait_available(&corridor.app, EXAMPLE_API).await?;
+
     // The end is told too.
     app.ok(["delete", "kubernetescluster", "db", "-n", "team", "--timeout=60s"]).await?;
     of_reason(&app, "--namespace=team", "DeleteCompositeResource").await?;
