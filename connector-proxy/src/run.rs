@@ -170,6 +170,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
         upstream,
         scheme,
         claims,
+        catalog: snapshots.clone(),
         service: config.service,
         options: Arc::new(config.sync),
         inputs: Arc::new(InputPolicy::default()),

@@ -167,11 +167,6 @@ impl Claims {
         state.is_whole && state.resources.values().all(|known| known.objects.is_some())
     }
 
-    /// Whether all claims of an API are known.
-    pub(crate) fn knows(&self, offered: &Offered) -> bool {
-        self.lock().resources.get(&resource(offered)).is_some_and(|known| known.objects.is_some())
-    }
-
     /// Every claim that comes, changes or goes from now on; the one that went is not known any more.
     pub(crate) fn subscribe(&self) -> mpsc::UnboundedReceiver<Arc<Claim>> {
         let (subscriber, changes) = mpsc::unbounded_channel();

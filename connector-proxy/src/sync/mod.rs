@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use self::events::Recorder;
 pub(crate) use self::inputs::Policy as InputPolicy;
 use self::leader::Election;
+use crate::catalog::Snapshots;
 use crate::claims::Claims;
 use crate::config::{ServiceReference, SyncOptions};
 use crate::telemetry::Metrics;
@@ -31,6 +32,7 @@ pub(crate) struct Syncer {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) scheme: Arc<Hashed>,
     pub(crate) claims: Arc<Claims>,
+    pub(crate) catalog: Snapshots,
     pub(crate) service: ServiceReference,
     pub(crate) options: Arc<SyncOptions>,
     /// What claims may have copied to the control plane.
@@ -69,7 +71,7 @@ impl Syncer {
                 inputs::run(self).await;
             }
         };
-        tokio::join!(secrets, inputs, std::future::pending::<()>());
+        tokio::join!(secrets, inputs, events::run(self));
     }
 }
 

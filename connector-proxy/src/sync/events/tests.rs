@@ -1,11 +1,14 @@
 //! What Crossplane wrote (recorded) and what else may come, told in local terms and written.
 
-use connector_core::origin::Form;
+use std::sync::Arc;
+
+use connector_core::origin::{Form, Hashed};
 use serde_json::{Value, json};
 
-use super::queue::Offered;
+use super::schedule::Offered;
 use super::testing::Stand;
 use super::*;
+use crate::claims::{Claim, Claims};
 
 const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../testkit/fixtures/crossplane/events.jsonl");
 
@@ -177,15 +180,15 @@ fn events_wait_for_their_claim() {
 /// One write, with what the app cluster holds then.
 async fn written(stand: &Arc<Stand>, event: &Event) -> Result<Outcome, kube::Error> {
     let local = LocalEvents::new(stand.client(), &"kube-system/connector".parse().unwrap());
-    let mut queue = Queue::default();
+    let mut schedule = Schedule::default();
     let now = Instant::now();
     for there in local.in_all_namespaces().list(&ListParams::default()).await?.items {
-        queue.remember(&there, now);
+        schedule.remember(&there, now);
     }
-    if queue.offer(event.clone(), false, now) == Offered::Known {
+    if schedule.offer(event.clone(), false, now) == Offered::Known {
         return Ok(Outcome::Taken);
     }
-    let write = queue.take(now + LIFETIME).unwrap();
+    let write = schedule.take(now + LIFETIME).unwrap();
     local.write(&write).await
 }
 
@@ -203,9 +206,9 @@ async fn an_event_is_made_once_and_then_changed() {
     // It is there, and nobody knew: a write of another replica, or one whose answer was lost.
     let local = LocalEvents::new(stand.client(), &"kube-system/connector".parse().unwrap());
     let blind = async |event: Event| {
-        let (mut queue, now) = (Queue::default(), Instant::now());
-        queue.offer(event, false, now);
-        local.write(&queue.take(now).unwrap()).await
+        let (mut schedule, now) = (Schedule::default(), Instant::now());
+        schedule.offer(event, false, now);
+        local.write(&schedule.take(now).unwrap()).await
     };
     assert_eq!(blind(state(json!({ "count": 3 }))).await.unwrap(), Outcome::Merged);
     assert_eq!(stand.events()[0]["count"], 3);
@@ -219,10 +222,10 @@ async fn what_ran_out_is_made_anew_and_what_cannot_be_is_no_failure() {
     let (stand, db) = (Arc::new(Stand::default()), claim("db"));
     let event = local(&[], &db, remote(&db, json!({ "count": 1 })));
     let local = LocalEvents::new(stand.client(), &"kube-system/connector".parse().unwrap());
-    let (mut queue, now) = (Queue::default(), Instant::now());
-    queue.remember(&event, now);
-    queue.offer(Event { count: Some(2), ..event.clone() }, false, now);
-    let write = queue.take(now + LIFETIME).unwrap();
+    let (mut schedule, now) = (Schedule::default(), Instant::now());
+    schedule.remember(&event, now);
+    schedule.offer(Event { count: Some(2), ..event.clone() }, false, now);
+    let write = schedule.take(now + LIFETIME).unwrap();
     assert!(write.is_there);
     assert_eq!(local.write(&write).await.unwrap(), Outcome::Copied);
 

@@ -56,7 +56,7 @@ impl Translator<'_> {
                 return Some(claim.origin.name.clone());
             }
             let other = || self.claims.named(remote, is_here).map(|other| other.origin.name.clone());
-            let secret = Some(claim.local_secret_name(self.scheme, remote));
+            let secret = claim.local_secret_name(self.scheme, remote);
             secret.filter(|local| local != remote).or_else(other)
         };
         message::localize(self.scheme, namespace, text, name).into_owned()

@@ -6,7 +6,7 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::Value;
 
 use super::local::LocalEvents;
-use super::queue::Write;
+use super::schedule::Write;
 
 /// Members of an event that have to be told to be gone where they are not there.
 const OPTIONAL: [&str; 13] = [
