@@ -65,6 +65,8 @@ fn ends_with_word(text: &str, word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const DB: &str = "claim-0123456789abcdef";
@@ -115,6 +117,18 @@ mod tests {
             ("Composed resource \"claims\" is not yet ready", "Composed resource \"claims\" is not yet ready"),
         ] {
             assert_eq!(localized(text), local);
+        }
+    }
+
+    proptest! {
+        /// Whatever stands around them, only names change: told backwards, the text is what it was.
+        #[test]
+        fn all_else_stays(parts in prop::collection::vec("[ -~é…]{0,12}|claims|claims/|claim-0123456789abcdef|namespace ", 0..8)) {
+            let text = parts.concat();
+            let scheme = Hashed { cluster: "c1".parse().unwrap(), claim_namespace: "claims".into() };
+            let name = |remote: &str| (remote == DB).then(|| "\u{1}".to_owned());
+            let local = localize(&scheme, "\u{2}", &text, name);
+            prop_assert_eq!(local.replace('\u{1}', DB).replace('\u{2}', "claims"), text);
         }
     }
 }

@@ -209,6 +209,66 @@ async fn a_composite_is_described_with_its_events() -> Result<()> {
     Ok(())
 }
 
+/// Who says much of one object is listened to slowly, and to the end; others do not wait for that.
+#[tokio::test]
+async fn many_events_about_one_claim_all_arrive() -> Result<()> {
+    const MANY: usize = 29;
+    let corridor = Corridor::start().await?;
+    let (app, control_plane) = (corridor.app.kubectl(), corridor.control_plane.kubectl());
+    app.apply(&claim("default", "noisy")).await?;
+    let noisy = remote(&control_plane, "kubernetesclusters").await?;
+    let name = noisy["metadata"]["name"].as_str().context("a name")?;
+    let created: Vec<Value> = (0..MANY)
+        .map(|number| {
+            json!({
+                "apiVersion": "v1",
+                "kind": "Event",
+                "metadata": { "name": format!("{name}.{number:x}"), "namespace": CLAIM_NAMESPACE },
+                "involvedObject": {
+                    "apiVersion": EXAMPLE_API,
+                    "kind": "KubernetesCluster",
+                    "namespace": CLAIM_NAMESPACE,
+                    "name": name,
+                    "uid": noisy["metadata"]["uid"],
+                },
+                "type": "Normal",
+                "reason": "Noise",
+                "message": format!("number {number}"),
+                "count": 1,
+            })
+        })
+        .collect();
+    let created = json!({ "apiVersion": "v1", "kind": "List", "items": created });
+    control_plane.ok_with_stdin(["create", "-f", "-"], &created.to_string()).await?;
+    let noise = async || -> Result<usize> {
+        let all = events(&app, "--namespace=default").await?;
+        Ok(all.iter().filter(|event| event["reason"] == "Noise").count())
+    };
+    eventually("some to be held back", || async {
+        let (_, metrics) = corridor.connector.admin_get("/metrics").await?;
+        let held = metrics.lines().find(|line| line.starts_with("connector_events_total{result=\"held\"}"));
+        Ok(match held {
+            Some(held) if !held.ends_with(" 0") => Ok(()),
+            _ => Err(metrics),
+        })
+    })
+    .await?;
+    app.apply(&claim("default", "quiet")).await?;
+    eventually("events of the other claim", || async {
+        let all = events(&app, "--namespace=default").await?;
+        let is_there = all.iter().any(|event| event["involvedObject"]["name"] == "quiet");
+        Ok(if is_there { Ok(()) } else { Err(format!("{} events", all.len())) })
+    })
+    .await?;
+    ensure!(noise().await? < MANY, "nothing was held back");
+    eventually("all of them", || async {
+        let now = noise().await?;
+        Ok(if now == MANY { Ok(()) } else { Err(format!("{now} of {MANY}")) })
+    })
+    .await?;
+    Ok(())
+}
+
 /// Without the right to read events there are none, and all else is as it was; the right counts when it is there.
 #[tokio::test]
 async fn the_right_to_read_events_may_be_missing() -> Result<()> {

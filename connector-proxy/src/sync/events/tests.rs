@@ -156,6 +156,18 @@ fn what_is_related_is_told_where_it_is_here() {
 }
 
 #[test]
+fn an_event_is_as_old_as_what_it_tells_last() {
+    let db = claim("db");
+    let last = |more: Value| last_time(&remote(&db, more)).map(|time| time.to_string());
+    assert_eq!(last(json!({})), None);
+    let counted = json!({ "firstTimestamp": "2026-11-23T03:51:13Z", "lastTimestamp": "2026-11-23T04:00:00Z" });
+    assert_eq!(last(counted).unwrap(), "2026-11-23T04:00:00Z");
+    let series = json!({ "count": 2, "lastObservedTime": "2026-11-23T05:00:00.000001Z" });
+    let series = json!({ "eventTime": "2026-11-23T03:51:13.000001Z", "series": series });
+    assert_eq!(last(series).unwrap(), "2026-11-23T05:00:00.000001Z");
+}
+
+#[test]
 fn events_wait_for_their_claim() {
     let (mut waiting, now, db) = (Waiting::default(), Instant::now(), claim("db"));
     let mut by_name = remote(&db, json!({ "metadata": { "name": "n", "namespace": "claims" } }));
