@@ -32,7 +32,7 @@ pub fn scheme() -> Arc<Hashed> {
 
 /// A request for the claims of all namespaces.
 pub fn asked() -> Asked {
-    Asked { scheme: scheme(), form: Form::Claim, namespace: None, name: None }
+    Asked { scheme: scheme(), form: Form::Claim, namespace: None, name: None, references: None }
 }
 
 /// A request for the one claim `index`, the answer to which is [`object`].

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use connector_core::origin::{ClusterId, RESERVED_PREFIX};
-use connector_proxy::{AppCluster, Config, ServiceReference, SyncOptions, TlsFiles};
+use connector_core::references::References;
+use connector_proxy::{ApiConfig, AppCluster, Config, ServiceReference, SyncOptions, TlsFiles};
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
@@ -23,7 +25,7 @@ const DEFAULT_DRAIN: Duration = Duration::from_secs(20);
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct ServeArgs {
-    /// YAML file with any of these options, named as here without the dashes in front
+    /// YAML file with any of these options, named as here without the dashes in front, and `apis`
     #[arg(long, env = "CONNECTOR_CONFIG", value_name = "FILE")]
     #[serde(skip)]
     config: Option<PathBuf>,
@@ -97,6 +99,27 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "CONNECTOR_TLS_CA_FILE", value_name = "FILE")]
     #[serde(default)]
     tls_ca_file: Option<PathBuf>,
+
+    /// Namespaces whose Secrets objects of all namespaces may refer to, beside those of their own [default: none]
+    #[arg(long, env = "CONNECTOR_INPUT_SECRETS_FROM", value_name = "NAMESPACE", value_delimiter = ',')]
+    #[serde(default)]
+    input_secrets_from: Option<Vec<String>>,
+
+    #[arg(skip)]
+    #[serde(default)]
+    apis: Vec<ApiArgs>,
+}
+
+/// What the file says of one kind. No option does.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ApiArgs {
+    group: String,
+    kind: String,
+    #[serde(default)]
+    connection_secret_names: Vec<String>,
+    #[serde(default)]
+    input_secrets: Vec<String>,
 }
 
 /// Serves until SIGTERM or Ctrl-C, then drains.
@@ -158,6 +181,7 @@ fn configuration(args: ServeArgs) -> anyhow::Result<Config> {
             .with_context(|| required("control-plane-kubeconfig", "CONNECTOR_CONTROL_PLANE_KUBECONFIG"))?,
         control_plane_gzip: args.control_plane_gzip.unwrap_or_default(),
         claim_namespace: namespace(
+            "claim-namespace",
             args.claim_namespace.with_context(|| required("claim-namespace", "CONNECTOR_CLAIM_NAMESPACE"))?,
         )?,
         cluster_id: args.cluster_id.map(|id| id.parse::<ClusterId>()).transpose()?,
@@ -166,6 +190,13 @@ fn configuration(args: ServeArgs) -> anyhow::Result<Config> {
         service: args.service.as_deref().unwrap_or(DEFAULT_SERVICE).parse::<ServiceReference>()?,
         tls,
         sync,
+        apis: apis(&args.apis)?,
+        input_secrets_from: args
+            .input_secrets_from
+            .unwrap_or_default()
+            .into_iter()
+            .map(|name| namespace("input-secrets-from", name))
+            .collect::<Result<_, _>>()?,
         drain: DEFAULT_DRAIN,
     })
 }
@@ -174,13 +205,31 @@ fn default(address: &str) -> SocketAddr {
     address.parse().expect("a constant address parses")
 }
 
-fn namespace(name: String) -> anyhow::Result<String> {
+/// What the file says of single kinds.
+fn apis(given: &[ApiArgs]) -> anyhow::Result<Vec<ApiConfig>> {
+    let mut apis: Vec<ApiConfig> = Vec::with_capacity(given.len());
+    for ApiArgs { group, kind, connection_secret_names, input_secrets } in given {
+        if apis.iter().any(|api| api.group == *group && api.kind == *kind) {
+            bail!("apis: {kind} of {group} is there twice; put all of its paths into one entry");
+        }
+        let (connection, inputs) = (connection_secret_names.iter(), input_secrets.iter());
+        let references = References::new(connection.map(String::as_str), inputs.map(String::as_str));
+        let references = references.with_context(|| format!("apis: {kind} of {group}"))?;
+        if references.is_empty() {
+            bail!("apis: {kind} of {group} has no paths: give it connection-secret-names or input-secrets");
+        }
+        apis.push(ApiConfig { group: group.clone(), kind: kind.clone(), references: Arc::new(references) });
+    }
+    Ok(apis)
+}
+
+fn namespace(option: &str, name: String) -> anyhow::Result<String> {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     let valid =
         (1..=63).contains(&name.len()) && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-');
     if !valid {
         bail!(
-            "--claim-namespace {name:?} is not a namespace's name: use 1 to 63 of a-z, 0-9 and -, alphanumeric at both ends"
+            "--{option} {name:?} is not a namespace's name: use 1 to 63 of a-z, 0-9 and -, alphanumeric at both ends"
         );
     }
     Ok(name)
@@ -236,6 +285,8 @@ impl ServeArgs {
             tls_cert_file: self.tls_cert_file.or(other.tls_cert_file),
             tls_key_file: self.tls_key_file.or(other.tls_key_file),
             tls_ca_file: self.tls_ca_file.or(other.tls_ca_file),
+            input_secrets_from: self.input_secrets_from.or(other.input_secrets_from),
+            apis: other.apis,
         }
     }
 }
@@ -290,7 +341,51 @@ mod tests {
             let args = ServeArgs { connection_secret_labels: Some(labels), ..complete() };
             assert!(error(args).contains(told), "{told}");
         }
+        let args = ServeArgs { input_secrets_from: Some(vec!["Vault".into()]), ..complete() };
+        assert!(error(args).contains("--input-secrets-from \"Vault\" is not a namespace's name"));
         let unknown = serde_saphyr::from_str::<ServeArgs>("claim-namespaces: x\n").unwrap_err().to_string();
         assert!(unknown.contains("claim-namespaces"), "{unknown}");
+    }
+    const APIS: &str = "
+apis:
+- group: aws.platform.upbound.io
+  kind: SQLInstance
+  connection-secret-names: [spec.outputs.secretName]
+  input-secrets: [spec.parameters.passwordSecretRef, 'spec.users[*].passwordSecretRef']
+- {group: example.org, kind: Cache, connection-secret-names: [spec.secretName]}
+input-secrets-from: [shared-credentials]
+";
+
+    fn of_file(text: &str) -> anyhow::Result<Config> {
+        configuration(complete().or(serde_saphyr::from_str(text)?))
+    }
+
+    #[test]
+    fn the_file_tells_what_names_secrets() {
+        let config = of_file(APIS).unwrap();
+        let kinds: Vec<(&str, &str)> = config.apis.iter().map(|api| (api.group.as_str(), api.kind.as_str())).collect();
+        assert_eq!(kinds, [("aws.platform.upbound.io", "SQLInstance"), ("example.org", "Cache")]);
+        assert_eq!(*config.apis[1].references, References::new(["spec.secretName"], []).unwrap());
+        assert_eq!(config.input_secrets_from, ["shared-credentials"]);
+        let none = configuration(complete()).unwrap();
+        assert!(none.apis.is_empty() && none.input_secrets_from.is_empty());
+    }
+
+    #[test]
+    fn mistakes_in_what_names_secrets_are_told() {
+        let error = |from: &str, to: &str| {
+            assert!(APIS.contains(from));
+            format!("{:#}", of_file(&APIS.replace(from, to)).unwrap_err())
+        };
+        assert!(error("input-secrets: ", "inputs: ").contains("inputs"));
+        let told = error("spec.outputs.secretName", "status.secretName");
+        assert!(
+            told.contains("SQLInstance of aws.platform.upbound.io") && told.contains("status.secretName"),
+            "{told}"
+        );
+        assert!(error("spec.outputs.secretName", "spec.parameters").contains("overlaps"));
+        assert!(error(", connection-secret-names: [spec.secretName]", "").contains("has no paths"));
+        let twice = error("group: example.org, kind: Cache", "group: aws.platform.upbound.io, kind: SQLInstance");
+        assert!(twice.contains("is there twice"), "{twice}");
     }
 }

@@ -12,8 +12,8 @@
 //!
 //! Its labels tell whose it is ([`Hashed::origin`]). One that is not what was asked for does not exist for the client. In the
 //! `metadata` of the others name and namespace become local, whatever carries [`RESERVED_PREFIX`] goes, in `managedFields` too,
-//! `ownerReferences` are the user's own again (wire rule 6.9), and `spec.writeConnectionSecretToRef.name` is what the user
-//! wrote. Every other byte stays as it is: numbers, unknown members, order, whitespace (wire rule 7.2).
+//! `ownerReferences` are the user's own again (wire rule 6.9), and `spec.writeConnectionSecretToRef.name` and the names of
+//! Secrets at configured fields ([`References`]) are what the user wrote. Every other byte stays as it is: numbers, unknown members, order, whitespace (wire rule 7.2).
 //!
 //! [`RESERVED_PREFIX`]: crate::origin::RESERVED_PREFIX
 
@@ -27,6 +27,7 @@ mod object;
 mod out;
 mod rewriter;
 mod scale;
+mod secrets;
 mod status;
 mod table;
 mod yaml;
@@ -42,6 +43,7 @@ use thiserror::Error;
 
 use crate::json;
 use crate::origin::{Form, Hashed, Origin};
+use crate::references::References;
 
 pub(crate) use applied::KEY as LAST_APPLIED;
 pub use indent::Indenter;
@@ -63,6 +65,9 @@ pub struct Asked {
     pub namespace: Option<String>,
     /// The object that was asked for; `None` for all.
     pub name: Option<String>,
+    /// Which fields of the kind name Secrets, where that is configured. Without costs nothing; with, each object whose annotations
+    /// say such names costs an allocation or more.
+    pub references: Option<Arc<References>>,
 }
 
 impl Asked {

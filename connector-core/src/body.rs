@@ -8,7 +8,7 @@
 //! keys the last counts, as for the reference server, and the others stay for its strict decoding to find (wire rule 8.17).
 //!
 //! What is hidden from users is put back into every write: origin labels, the full name where it is too long for a label,
-//! the user's owner references, and the connection secret's name as the user wrote it.
+//! the user's owner references, and the names of Secrets as the user wrote them.
 
 mod apply;
 mod delete;
@@ -21,6 +21,7 @@ mod members;
 mod merge;
 mod object;
 mod owners;
+mod references;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,10 @@ pub use self::merge::merge_patch;
 pub use self::object::{check_update, create, generated_name, is_made_up, named_uid, update};
 #[cfg(test)]
 pub(crate) use self::yaml::to_json as yaml_to_json;
-use crate::origin::{Form, Hashed};
+use std::sync::Arc;
+
+use crate::origin::{Form, Hashed, InputSecret};
+use crate::references::References;
 use crate::status::Cause;
 
 /// What a body is written to, in local terms.
@@ -45,6 +49,8 @@ pub struct Target<'a> {
     pub scheme: &'a Hashed,
     /// The form of the API.
     pub form: Form,
+    /// Which fields of the kind name Secrets, where that is configured.
+    pub references: Option<&'a Arc<References>>,
     /// The API group of the request.
     pub group: &'a str,
     /// The API version of the request.
@@ -77,6 +83,11 @@ impl Target<'_> {
         }
     }
 
+    /// The fields that name Secrets in what is written.
+    fn references(&self) -> Option<&References> {
+        self.references.map(|references| &**references).filter(|references| !references.is_empty())
+    }
+
     fn is_scale(&self) -> bool {
         self.subresource == Some("scale")
     }
@@ -94,6 +105,30 @@ pub struct Translated {
     pub name: String,
     /// What is found that the control plane cannot find.
     pub findings: Findings,
+    /// The input secrets that the object is to consume and does not consume already, each once: whether it may is for the
+    /// caller to say.
+    pub inputs: Vec<InputReference>,
+}
+
+impl Translated {
+    fn new(body: String, content_type: &'static str, name: String, findings: Findings) -> Self {
+        Self { body: body.into_bytes(), content_type, name, findings, inputs: Vec::new() }
+    }
+
+    /// The same of a body that has the object consume input secrets, unless it is only its status that is written.
+    fn consuming(self, target: &Target<'_>, inputs: Vec<InputReference>) -> Self {
+        let inputs = if target.subresource.is_none() { inputs } else { Vec::new() };
+        Self { inputs, ..self }
+    }
+}
+
+/// An input secret that an object is to consume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputReference {
+    /// The Secret.
+    pub secret: InputSecret,
+    /// Where the object refers to it, as messages name a field: `spec.users[0].passwordSecretRef`.
+    pub field: String,
 }
 
 /// What there is to say of what the control plane does not get to see: names, and owner references.

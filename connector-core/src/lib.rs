@@ -6,6 +6,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`origin`] | the stored-data contract: cluster id, origin, remote names, origin labels |
+//! | [`references`] | which fields of a kind name Secrets, where that is configured |
 //! | [`address`] | what a request addresses, parsed as kube-apiserver does; selectors; the remote request |
 //! | [`json`] | the push scanner, and cursors over small documents |
 //! | [`answer`] | rewriting of answers, chunk by chunk |
@@ -25,4 +26,5 @@ pub mod message;
 pub mod offer;
 pub mod openapi;
 pub mod origin;
+pub mod references;
 pub mod status;

@@ -14,6 +14,7 @@ use std::str::FromStr;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+pub(crate) use self::secrets::annotated_secret;
 pub use self::secrets::{InputSecret, secret_annotation};
 
 /// Prefix of every label and annotation that belongs to the connector. A user's object never shows a key under it, and a

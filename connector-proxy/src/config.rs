@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use connector_core::origin::{ClusterId, name_label};
+use connector_core::references::References;
 use thiserror::Error;
 
 /// The configuration of one connector.
@@ -34,6 +36,12 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// What comes back from the control plane beside the answers.
     pub sync: SyncOptions,
+    /// What there is to know of single kinds. Default: nothing, so that of Secrets' names only the conventional one is translated.
+    /// Of two that are about one kind the first counts.
+    pub apis: Vec<ApiConfig>,
+    /// The namespaces of the app cluster whose Secrets every object may refer to as input secrets, beside those of its own
+    /// namespace, where the author of the object may read them. Default: none.
+    pub input_secrets_from: Vec<String>,
     /// How long open requests may take to end after a shutdown was asked for.
     pub drain: Duration,
 }
@@ -53,6 +61,17 @@ impl Default for SyncOptions {
     fn default() -> Self {
         Self { connection_secrets: true, labels: BTreeMap::new(), annotations: BTreeMap::new() }
     }
+}
+
+/// What there is to know of one kind.
+#[derive(Clone, Debug)]
+pub struct ApiConfig {
+    /// The API group.
+    pub group: String,
+    /// The kind; all versions of it are meant.
+    pub kind: String,
+    /// The fields that name Secrets, beside `spec.writeConnectionSecretToRef.name`.
+    pub references: Arc<References>,
 }
 
 /// How the app cluster's API is reached.

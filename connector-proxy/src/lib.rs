@@ -24,7 +24,7 @@ mod upstream;
 mod watch;
 
 pub use chain::Chain;
-pub use config::{AppCluster, Config, InvalidServiceReference, ServiceReference, SyncOptions, TlsFiles};
+pub use config::{ApiConfig, AppCluster, Config, InvalidServiceReference, ServiceReference, SyncOptions, TlsFiles};
 pub use run::{ServeError, serve};
 pub use serve::CertificateError;
 pub use upstream::UnusableKubeconfig;

@@ -163,6 +163,8 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
         claims: claims.clone(),
         upstream: upstream.clone(),
         metrics: metrics.clone(),
+        apis: config.apis,
+        input_secrets_from: config.input_secrets_from,
         drain: draining.clone(),
     });
     let sync = Syncer {

@@ -339,6 +339,8 @@ async fn connector(number: usize, apis: usize, control_plane: &Path, folder: &Pa
         service: ServiceReference { namespace: "kube-system".into(), name: "connector".into(), port: 443 },
         tls: None,
         sync: SyncOptions::default(),
+        apis: Vec::new(),
+        input_secrets_from: Vec::new(),
         drain: Duration::ZERO,
     };
     let admin = config.admin_listen;

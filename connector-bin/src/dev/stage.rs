@@ -69,6 +69,8 @@ impl Stage {
             },
             tls: None,
             sync: SyncOptions::default(),
+            apis: Vec::new(),
+            input_secrets_from: Vec::new(),
             drain: DRAIN,
         };
         let connector = tokio::spawn(async move {

@@ -60,7 +60,7 @@ fn are_json(bytes: &[u8]) -> bool {
 
 fn rewrite(shape: Shape, document: &[u8], size: usize) -> Result<Vec<u8>, AnswerError> {
     let scheme = Hashed { cluster: "c".parse().expect("it is a label value"), claim_namespace: "claims".into() };
-    let asked = Asked { scheme: Arc::new(scheme), form: Form::Claim, namespace: None, name: None };
+    let asked = Asked { scheme: Arc::new(scheme), form: Form::Claim, namespace: None, name: None, references: None };
     let mut rewriter = Rewriter::new(asked, shape);
     let mut out = Vec::new();
     for chunk in document.chunks(size) {

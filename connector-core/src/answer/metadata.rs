@@ -7,6 +7,7 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::secrets::{Named, Secrets};
 use super::{Asked, applied, managed};
 use crate::json::{Cursor, Entry, Error, Kind, Member, Plan, Text, Weeder};
 use crate::origin::{
@@ -23,6 +24,15 @@ pub(super) struct Subject<'a> {
     pub(super) remote_name: Text<'a>,
     /// What the user calls the connection secret, unless there is none.
     pub(super) secret: Option<Origin<Said<'a>>>,
+    /// What the user calls the Secrets at configured fields.
+    pub(super) configured: Vec<Named>,
+}
+
+impl<'a> Subject<'a> {
+    /// The Secrets that it names.
+    pub(super) fn secrets(&self) -> Secrets<'_, Said<'a>> {
+        Secrets { conventional: self.secret.as_ref(), configured: &self.configured }
+    }
 }
 
 /// A string of the document, and what it says.
@@ -67,7 +77,7 @@ pub(super) fn rewrite<'a>(
         return cursor.skip().map(|_| None);
     }
     let start = cursor.at();
-    let members = Members::read(cursor, source, plan)?;
+    let members = Members::read(asked, cursor, source, plan)?;
     let Some((subject, name)) = members.subject(asked) else {
         plan.undo(mark);
         return Ok(None);
@@ -148,9 +158,11 @@ pub(super) fn remove_behind_name(entry: Entry, end: usize, plan: &mut Plan) {
 }
 
 impl<'a> Members<'a> {
-    fn read(cursor: &mut Cursor<'a>, source: &'a [u8], plan: &mut Plan) -> Result<Self, Error> {
+    fn read(asked: &Asked, cursor: &mut Cursor<'a>, source: &'a [u8], plan: &mut Plan) -> Result<Self, Error> {
         let mut walk = cursor.object()?;
         let mut all = Self::default();
+        // Only then they are looked for.
+        all.annotations.secrets = asked.references.as_ref().map(|_| Vec::new());
         let mut last: Option<usize> = None;
         while let Some(Member { key, entry }) = cursor.member(&mut walk)? {
             if let Some(spot) = last.take().and_then(|last| all.spots[last].as_mut()) {
@@ -221,7 +233,10 @@ impl<'a> Members<'a> {
             return None;
         }
         let secret = secret.and_then(Said::of).map(|name| Origin { namespace: origin.namespace.clone(), name });
-        Some((Subject { origin, remote_name, secret }, name))
+        let said = self.annotations.secrets.iter().flatten();
+        let configured =
+            said.filter_map(|(key, value)| Named::read(asked, origin.namespace.as_ref(), *key, *value)).collect();
+        Some((Subject { origin, remote_name, secret, configured }, name))
     }
 
     /// Puts the user's owner references where they were (wire rule 6.9): in the place of those that were set remotely, or
@@ -276,6 +291,8 @@ struct Weeded<'a> {
     emptied: bool,
     /// The values of the keys that were wanted.
     values: [Option<Text<'a>>; 3],
+    /// Key and value of what else is ours; `None` where nobody asks for it.
+    secrets: Option<Vec<(Text<'a>, Text<'a>)>>,
     /// What kubectl applied, where that may be in remote terms.
     applied: Option<(Range<usize>, Text<'a>)>,
 }
@@ -315,6 +332,8 @@ impl<'a> Weeded<'a> {
                     if self.values[slot].replace(text).is_some_and(|other| other.decode() != text.decode()) {
                         return Err(Error::Syntax { at: entry.start });
                     }
+                } else if let Some(secrets) = &mut self.secrets {
+                    secrets.push((key, text));
                 }
             }
             weeder.remove(mark, entry, cursor.at(), plan);

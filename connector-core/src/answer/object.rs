@@ -2,8 +2,7 @@
 
 use super::metadata::{self, Subject};
 use super::{AnswerError, Asked, Rewriter, Shape};
-use crate::json::{Cursor, Error, Kind, Plan, Text};
-use crate::origin::Origin;
+use crate::json::{Cursor, Error, Plan};
 
 /// Rewrites one object that is whole in memory, such as the answer to a write: [`Shape::Object`] in one chunk.
 ///
@@ -36,19 +35,20 @@ pub(super) fn rewrite<'a>(
             subject = metadata::rewrite(asked, cursor, source, plan)?;
         } else if member.key.is("spec") {
             once(&mut parts.spec, start)?;
-            match &subject {
-                Some(Subject { secret: Some(secret), .. }) => rename_secret(asked, secret, cursor, plan)?,
-                _ => cursor.skip().map(drop)?,
+            match subject.as_ref().map(Subject::secrets).filter(|secrets| !secrets.is_empty()) {
+                Some(secrets) => secrets.rename(asked, cursor, plan)?,
+                None => cursor.skip().map(drop)?,
             }
         } else {
             cursor.skip()?;
         }
     }
     // In the order of Kubernetes `metadata` comes first.
-    if let (Some(Subject { secret: Some(secret), .. }), Some(spec)) = (&subject, parts.spec)
+    if let (Some(secrets), Some(spec)) = (subject.as_ref().map(Subject::secrets), parts.spec)
         && parts.metadata > Some(spec)
+        && !secrets.is_empty()
     {
-        rename_secret(asked, secret, &mut Cursor::new(source, spec), plan)?;
+        secrets.rename(asked, &mut Cursor::new(source, spec), plan)?;
     }
     Ok(subject)
 }
@@ -97,46 +97,11 @@ impl Parts {
         let Some(metadata) = self.metadata else { return Ok((None, 0)) };
         let mut cursor = Cursor::within(source, metadata, depth);
         let subject = metadata::rewrite(asked, &mut cursor, source, plan)?;
-        if let (Some(spec), Some(Subject { secret: Some(secret), .. })) = (self.spec, &subject) {
-            rename_secret(asked, secret, &mut Cursor::within(source, spec, depth), plan)?;
+        if let (Some(spec), Some(secrets)) = (self.spec, subject.as_ref().map(Subject::secrets))
+            && !secrets.is_empty()
+        {
+            secrets.rename(asked, &mut Cursor::within(source, spec, depth), plan)?;
         }
         Ok((subject, cursor.at()))
     }
-}
-
-/// Reads the `spec` before which the cursor stands and plans that it names the connection secret as the user did. Only a name
-/// that was made from the user's is changed: an object that was imported keeps the one it had.
-pub(super) fn rename_secret(
-    asked: &Asked,
-    secret: &Origin<impl AsRef<str>>,
-    cursor: &mut Cursor<'_>,
-    plan: &mut Plan,
-) -> Result<(), Error> {
-    if cursor.kind()? != Kind::Object {
-        return cursor.skip().map(drop);
-    }
-    let mut spec = cursor.object()?;
-    while let Some(member) = cursor.member(&mut spec)? {
-        if !member.key.is("writeConnectionSecretToRef") || cursor.kind()? != Kind::Object {
-            cursor.skip()?;
-            continue;
-        }
-        let mut reference = cursor.object()?;
-        while let Some(member) = cursor.member(&mut reference)? {
-            if member.key.is("name") && cursor.kind()? == Kind::String {
-                let (value, text) = cursor.string()?;
-                if is_remote(asked, secret, text) {
-                    plan.replace_string(value, secret.name.as_ref());
-                }
-            } else {
-                cursor.skip()?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Whether a text is the remote name of what the user calls `local`.
-pub(super) fn is_remote(asked: &Asked, local: &Origin<impl AsRef<str>>, text: Text<'_>) -> bool {
-    text.bytes().is_some_and(|text| asked.scheme.is_remote_name(asked.form, local, &text))
 }

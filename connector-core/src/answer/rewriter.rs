@@ -9,6 +9,7 @@ use super::event::Event as WatchEvent;
 use super::hold::{Hold, Mode, Reach};
 use super::object::Parts;
 use super::out::{Out, Target};
+use super::secrets::Named;
 use super::table::Columns;
 use super::{AnswerError, Asked, Shape};
 use crate::json::{Event, Kind, Plan, Scanner, Sink, Weeder};
@@ -32,7 +33,7 @@ use crate::origin::Origin;
 /// use connector_core::origin::{Form, Hashed};
 ///
 /// let scheme = Arc::new(Hashed { cluster: "c1".parse()?, claim_namespace: "claims".into() });
-/// let asked = Asked { scheme, form: Form::Claim, namespace: Some("team".into()), name: None };
+/// let asked = Asked { scheme, form: Form::Claim, namespace: Some("team".into()), name: None, references: None };
 /// let mut rewriter = Rewriter::new(asked, Shape::List);
 /// let mut out = Vec::new();
 /// rewriter.push(r#"{"apiVersion":"v1","items":[{"metadata":{"labels":{"mcp-connector.upbound.io/app-cluster":"c1","#.into(), &mut out)?;
@@ -57,8 +58,10 @@ pub struct Rewriter {
     columns: Columns,
     /// The length of what was last read at once: the next one is taken to be as long.
     usual: usize,
-    /// What the user calls the connection secret of the object that is being gone through, where [`Item::renames`].
+    /// What the user calls the connection secret of the object that is being gone through, where [`Item::names_secret`].
     secret: Origin,
+    /// What the user calls the Secrets at its configured fields, where [`Item::renames`].
+    configured: Vec<Named>,
     plan: Plan,
     scratch: BytesMut,
     failed: Option<AnswerError>,
@@ -122,8 +125,10 @@ struct Item {
     /// Where its parts stand, counted from the beginning of what is held.
     parts: Parts,
     state: ItemState,
-    /// Whether `spec` comes yet and may name the connection secret.
+    /// Whether `spec` comes yet and may name Secrets.
     renames: bool,
+    /// Whether one of them can be the conventional one.
+    names_secret: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -156,6 +161,7 @@ impl Rewriter {
             columns: Columns::default(),
             usual: 0,
             secret: Origin { namespace: String::new(), name: String::new() },
+            configured: Vec::new(),
             plan: Plan::default(),
             scratch: BytesMut::new(),
             failed: None,
@@ -197,6 +203,7 @@ impl Rewriter {
             // Most watches are idle most of the time: they keep no memory.
             self.hold.shrink();
             self.plan = Plan::default();
+            self.configured = Vec::new();
         }
         Ok(())
     }
@@ -272,7 +279,7 @@ impl Rewriter {
                 self.once(self.item.parts.spec.is_some(), *at)?;
                 self.item.parts.spec = Some(here);
                 if kind == Kind::Object {
-                    behind = self.rename_secret(Reach::Begun, out)?;
+                    behind = self.rename_secrets(Reach::Begun, out)?;
                 }
                 if self.item.renames && self.shape != Shape::Watch {
                     self.hold.begin(*at, out);
@@ -354,7 +361,7 @@ impl Rewriter {
         match (self.place, self.member) {
             (Place::Items | Place::Rows, _) => self.end_element(Reach::Ended(at), out).map(drop),
             (Place::Item, Member::Metadata) => self.decide(Reach::Ended(at), out).map(drop),
-            (Place::Item, Member::Spec) => self.rename_secret(Reach::Ended(at), out).map(drop),
+            (Place::Item, Member::Spec) => self.rename_secrets(Reach::Ended(at), out).map(drop),
             (Place::Event, Member::Type) => {
                 self.event.kind = self.event.kind.take().map(|range| range.start..self.hold.offset(at));
                 Ok(())

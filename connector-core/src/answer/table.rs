@@ -1,7 +1,8 @@
 //! Tables: rows whose cells come before the object that tells the origin (wire rules 7.12 to 7.14).
 
 use super::metadata::Subject;
-use super::object::{is_remote, once};
+use super::object::once;
+use super::secrets::is_remote;
 use super::{Asked, RowObject, object};
 use crate::json::{Cursor, Error, Kind, Plan, Weeder};
 
@@ -48,8 +49,8 @@ pub(super) fn row<'a>(
     Ok(true)
 }
 
-/// The cell of the column `Name` is the object's name, and user columns may repeat it or show the connection secret: whatever
-/// says exactly one of the two remote names says the local one instead. All others are the user's.
+/// The cell of the column `Name` is the object's name, and user columns may repeat it or show a Secret: whatever says
+/// exactly one of the remote names says the local one instead. All others are the user's.
 fn rename_cells(asked: &Asked, subject: &Subject<'_>, source: &[u8], at: usize, plan: &mut Plan) -> Result<(), Error> {
     let mut cursor = Cursor::new(source, at);
     if cursor.kind()? != Kind::Array {
@@ -67,6 +68,8 @@ fn rename_cells(asked: &Asked, subject: &Subject<'_>, source: &[u8], at: usize, 
             subject.origin.name.put(cell, plan);
         } else if let Some(secret) = subject.secret.as_ref().filter(|secret| is_remote(asked, secret, text)) {
             secret.name.put(cell, plan);
+        } else if let Some(named) = subject.configured.iter().find(|named| text.is(&named.remote)) {
+            plan.replace_string(cell, &named.local);
         }
     }
     Ok(())

@@ -28,6 +28,7 @@ fn asked(namespace: Option<&str>, name: Option<&str>) -> Asked {
         form: Form::Claim,
         namespace: namespace.map(str::to_owned),
         name: name.map(str::to_owned),
+        references: None,
     }
 }
 

@@ -8,7 +8,8 @@ use super::object::{
     check_name, check_namespace, finish, hide, keep_unchanged, metadata_of, name_faults, spoil, string, tie,
 };
 use super::owners::{self, Written};
-use super::{Findings, Live, Target, Translated, secret, yaml};
+use super::secret::Secrets;
+use super::{Findings, Live, Target, Translated, yaml};
 
 /// The body of a server-side apply, YAML or JSON. `live` is `None` where the object does not exist and apply creates it.
 ///
@@ -64,12 +65,13 @@ fn translate_applied(
         metadata.set("namespace", quote(target.remote_namespace()));
         return Ok(finish(object, &metadata, content_type, url_name.to_owned(), findings));
     }
-    let secret = secret::rename(target, live, &mut object);
+    let seen = live.filter(|_| target.references().is_some()).map(|live| live.seen(target).unwrap_or_default());
+    let secrets = Secrets::rename(target, live, &mut object, seen.as_deref());
     if let Some(live) = live {
         keep_unchanged(target, live, &mut metadata);
     }
     let owners = owners::take(target, &mut metadata, Written::Applied, &mut findings)?;
-    hide(target, None, &mut metadata, url_name, secret.annotation(), owners.as_deref())?;
+    hide(target, None, &mut metadata, url_name, Some(&secrets), owners.as_deref())?;
     if findings.forbid() {
         spoil(&mut metadata);
     }
@@ -83,5 +85,6 @@ fn translate_applied(
     if let Some(live) = live {
         tie(&mut metadata, live);
     }
-    Ok(finish(object, &metadata, content_type, url_name.to_owned(), findings))
+    let applied = finish(object, &metadata, content_type, url_name.to_owned(), findings);
+    Ok(applied.consuming(target, secrets.configured.inputs))
 }

@@ -46,7 +46,7 @@ fn options(
     let content_type = "application/json";
     let name = target.name.unwrap_or_default().to_owned();
     if body.is_empty() && uid.is_none() {
-        return Ok(Translated { body: Vec::new(), content_type, name, findings: Findings::default() });
+        return Ok(Translated::new(String::new(), content_type, name, Findings::default()));
     }
     let json;
     let mut options = if body.is_empty() {
@@ -74,7 +74,7 @@ fn options(
         }
         options.set("preconditions", preconditions.render());
     }
-    Ok(Translated { body: options.render().into_bytes(), content_type, name, findings: Findings::default() })
+    Ok(Translated::new(options.render(), content_type, name, Findings::default()))
 }
 
 /// The options of a query as a body.

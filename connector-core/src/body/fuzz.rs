@@ -19,7 +19,9 @@ pub(super) fn run(data: &[u8]) {
     let form = Form::Claim;
     let (group, version, resource, kind, namespace) = ("g", "v", "foos", "Foo", "team");
     let (name, subresource) = (Some("db"), None);
-    let target = Target { scheme: &scheme, form, group, version, resource, kind, namespace, name, subresource };
+    let references = None;
+    let target =
+        Target { scheme: &scheme, form, references, group, version, resource, kind, namespace, name, subresource };
     let live = Live::parse(&scheme, form, STORED).expect("it is well formed");
 
     for body_type in [BodyType::Json, BodyType::Yaml] {

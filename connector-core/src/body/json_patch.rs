@@ -12,8 +12,8 @@ use super::error::{BODY_MAX, BodyError};
 use super::members::{Members, decoding_fault, quote, unquote};
 use super::object::{metadata_of, replace_metadata};
 use super::owners::Written;
-use super::secret::{self, REF};
-use super::{Findings, Live, Target, Translated};
+use super::secret::{REF, Secrets};
+use super::{Findings, InputReference, Live, Target, Translated};
 use crate::address::PatchType;
 use crate::origin::RESERVED_PREFIX;
 
@@ -43,6 +43,7 @@ pub fn json_patch(target: &Target<'_>, live: &Live, body: &[u8]) -> Result<Trans
         operations.push(Operation::parse(raw.get())?);
     }
     let mut findings = Findings::default();
+    let mut inputs = Vec::new();
     let body = if raw.len() < OPERATIONS_MAX && operations.iter().all(|one| one.passes(target)) {
         let mut out = String::with_capacity(text.len() + 80);
         raw.iter().for_each(|raw| push(&mut out, raw.get()));
@@ -50,14 +51,16 @@ pub fn json_patch(target: &Target<'_>, live: &Live, body: &[u8]) -> Result<Trans
         push(&mut out, &format!(r#"{{"op":"test","path":"/metadata/uid","value":{uid}}}"#));
         out
     } else {
-        whole(target, live, &operations, &mut findings)?
+        let (body, found) = whole(target, live, &operations, &mut findings)?;
+        inputs = found;
+        body
     };
     // What is small to write can be large to do.
     if body.len() >= BODY_MAX {
         return Err(BodyError::TooLarge);
     }
     let name = target.name.unwrap_or_default().to_owned();
-    Ok(Translated { body: (body + "]").into_bytes(), content_type: PatchType::Json.content_type(), name, findings })
+    Ok(Translated::new(body + "]", PatchType::Json.content_type(), name, findings).consuming(target, inputs))
 }
 
 fn push(out: &mut String, operation: &str) {
@@ -65,13 +68,14 @@ fn push(out: &mut String, operation: &str) {
     out.push_str(operation);
 }
 
-/// The patch that makes the whole object what `operations` make of it, without the last bracket.
+/// The patch that makes the whole object what `operations` make of it, without the last bracket; and the input secrets that it
+/// is to consume then.
 fn whole(
     target: &Target<'_>,
     live: &Live,
     operations: &[Operation<'_>],
     findings: &mut Findings,
-) -> Result<String, BodyError> {
+) -> Result<(String, Vec<InputReference>), BodyError> {
     let seen = live.seen(target).ok_or(BodyError::Inapplicable)?;
     let mut document = Document::of(&seen);
     let mut spent = Spent::default();
@@ -80,7 +84,7 @@ fn whole(
         one.apply(&mut document, &mut spent).ok_or(BodyError::Inapplicable)?;
     }
     let outcome = document.to_string();
-    let object = translate(target, live, &outcome, findings).map_err(|error| error.of_patch(&outcome))?;
+    let (object, inputs) = translate(target, live, &outcome, findings).map_err(|error| error.of_patch(&outcome))?;
     let mut out = String::with_capacity(object.len() + 80);
     // The control plane speaks of members of operations that it does not know, by the number of the operation.
     if operations.iter().any(|one| one.is_strange) {
@@ -93,20 +97,25 @@ fn whole(
         }
     }
     push(&mut out, &format!(r#"{{"op":"replace","path":"","value":{object}}}"#));
-    Ok(out)
+    Ok((out, inputs))
 }
 
 /// The outcome of a patch as the control plane is to store it.
-fn translate(target: &Target<'_>, live: &Live, outcome: &str, findings: &mut Findings) -> Result<String, BodyError> {
+fn translate(
+    target: &Target<'_>,
+    live: &Live,
+    outcome: &str,
+    findings: &mut Findings,
+) -> Result<(String, Vec<InputReference>), BodyError> {
     // What is no object at all the control plane refuses in its own words.
     let Some(mut object) = Members::parse(outcome).ok().filter(|object| object.get_some("kind").is_some()) else {
-        return Ok(outcome.to_owned());
+        return Ok((outcome.to_owned(), Vec::new()));
     };
     let mut metadata = metadata_of(&object)?;
-    let rename = |live: &Live| secret::rename(target, Some(live), &mut object);
-    replace_metadata(target, live, &mut metadata, rename, Written::Patched, findings)?;
+    let rename = || Secrets::rename(target, Some(live), &mut object, None);
+    let (_, inputs) = replace_metadata(target, live, &mut metadata, rename, Written::Patched, findings)?;
     object.set("metadata", metadata.render());
-    Ok(object.render())
+    Ok((object.render(), inputs))
 }
 
 /// The bytes that operations have copied and moved so far.
@@ -151,7 +160,7 @@ impl<'a> Operation<'a> {
     fn passes(&self, target: &Target<'_>) -> bool {
         let known = ["add", "remove", "replace", "move", "copy", "test"].contains(&self.op.as_str());
         let from = if ["move", "copy"].contains(&self.op.as_str()) { Some(&self.from) } else { None };
-        let free = |path: &Option<String>| path.as_ref().is_none_or(|path| !touches_hidden(path, target.is_scale()));
+        let free = |path: &Option<String>| path.as_ref().is_none_or(|path| !touches_hidden(path, target));
         !known || (free(&self.path) && from.is_none_or(free))
     }
 
@@ -207,7 +216,8 @@ impl<'a> Operation<'a> {
 }
 
 /// Whether an operation at a path is not the same for the user and the control plane.
-fn touches_hidden(path: &str, scale: bool) -> bool {
+fn touches_hidden(path: &str, target: &Target<'_>) -> bool {
+    let scale = target.is_scale();
     let segments = segments(path).unwrap_or_default();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match segments.as_slice() {
@@ -215,6 +225,6 @@ fn touches_hidden(path: &str, scale: bool) -> bool {
         [] | ["metadata"] | ["metadata", "name" | "namespace" | "uid", ..] => true,
         ["metadata", "labels" | "annotations" | "ownerReferences" | "managedFields", ..] => !scale,
         ["spec"] | ["spec", REF, ..] => !scale,
-        _ => false,
+        pointer => !scale && target.references().is_some_and(|references| references.touched_by(pointer)),
     }
 }

@@ -144,6 +144,7 @@ impl Live {
             form: target.form,
             namespace: Some(target.namespace.to_owned()),
             name: target.name.map(str::to_owned),
+            references: target.references.cloned(),
         };
         let seen = match target.is_scale() {
             true => answer::scale(&asked, RowObject::Show, &self.shown),

@@ -1,12 +1,14 @@
 //! Merge patches (RFC 7386; wire rule 8.9).
 
+use std::borrow::Cow;
+
 use super::document::Document;
 use super::error::BodyError;
 use super::members::{Members, decoding_fault, quote, type_of};
 use super::object::{check_name, finish, spoil, string, tie};
 use super::owners::{self, Written};
 use super::secret::Change;
-use super::{Findings, Live, Target, Translated, secret};
+use super::{Findings, Live, Target, Translated, references, secret};
 use crate::address::PatchType;
 use crate::origin::{ANNOTATION_CONNECTION_SECRET, ANNOTATION_OWNERS, RESERVED_PREFIX};
 
@@ -18,17 +20,20 @@ pub fn merge_patch(target: &Target<'_>, live: &Live, body: &[u8]) -> Result<Tran
     }
     let fault = |error| BodyError::Patch(decoding_fault(text, &error, "map[string]interface {}"));
     let patch = Members::parse(text).map_err(fault)?;
-    translate(target, live, patch).map_err(|error| match error {
-        error @ BodyError::WrongType { .. } => {
-            let mut outcome = Document::of(&live.seen(target).unwrap_or_default());
-            outcome.merge(text);
-            error.of_patch(&outcome.to_string())
-        }
+    translate(target, live, text, patch).map_err(|error| match error {
+        error @ BodyError::WrongType { .. } => error.of_patch(&outcome(&live.seen(target).unwrap_or_default(), text)),
         error => error,
     })
 }
 
-fn translate(target: &Target<'_>, live: &Live, mut patch: Members<'_>) -> Result<Translated, BodyError> {
+/// What a patch makes of the object that the user sees.
+fn outcome(seen: &str, patch: &str) -> String {
+    let mut outcome = Document::of(seen);
+    outcome.merge(patch);
+    outcome.to_string()
+}
+
+fn translate(target: &Target<'_>, live: &Live, text: &str, mut patch: Members<'_>) -> Result<Translated, BodyError> {
     let name = target.name.unwrap_or_default();
     let mut metadata = match patch.get("metadata") {
         None => Members::default(),
@@ -51,12 +56,8 @@ fn translate(target: &Target<'_>, live: &Live, mut patch: Members<'_>) -> Result
         if patch.get("metadata").is_some() {
             patch.set("metadata", metadata.render());
         }
-        return Ok(Translated {
-            body: patch.render().into_bytes(),
-            content_type: PatchType::Merge.content_type(),
-            name: name.to_owned(),
-            findings: Findings::default(),
-        });
+        let (content_type, name) = (PatchType::Merge.content_type(), name.to_owned());
+        return Ok(Translated::new(patch.render(), content_type, name, Findings::default()));
     }
 
     if let Some(labels) = metadata.get("labels").map(str::to_owned) {
@@ -70,19 +71,33 @@ fn translate(target: &Target<'_>, live: &Live, mut patch: Members<'_>) -> Result
         Some(given) => user_changes(name, "metadata.annotations", given, live.visible_annotations())?,
         None => None,
     };
-    let mut own: Vec<(&str, Option<String>)> = Vec::new();
+    let mut own: Vec<(Cow<'_, str>, Option<String>)> = Vec::new();
     let mut findings = Findings::default();
     if metadata.get("ownerReferences").is_some() {
-        own.push((ANNOTATION_OWNERS, owners::take(target, &mut metadata, Written::Patched, &mut findings)?));
+        own.push((ANNOTATION_OWNERS.into(), owners::take(target, &mut metadata, Written::Patched, &mut findings)?));
     }
     match secret::rename(target, Some(live), &mut patch) {
         Change::None => {}
-        change => own.push((ANNOTATION_CONNECTION_SECRET, change.annotation().map(str::to_owned))),
+        change => own.push((ANNOTATION_CONNECTION_SECRET.into(), change.annotation().map(str::to_owned))),
+    }
+    let mut inputs = Vec::new();
+    if references::are_patched(target, &patch) {
+        let seen = live.seen(target).unwrap_or_default();
+        let found = references::rename_patch(target, live, &mut patch, &seen, &outcome(&seen, text));
+        let unused = references::annotations(live).filter(|key| !found.annotations.contains_key(*key));
+        own.extend(unused.map(|key| (key.into(), None)));
+        own.extend(found.annotations.into_iter().map(|(key, local)| (key.into(), Some(local))));
+        inputs = found.inputs;
+        // What the rest of the object holds counts.
+        if metadata.get_some("resourceVersion").is_none() {
+            metadata.set("resourceVersion", quote(&live.resource_version));
+        }
     }
     // Only what is there is taken away, since `null` would leave an empty map behind.
-    for (key, value) in own.into_iter().filter(|(key, value)| value.is_some() || live.annotations.contains_key(*key)) {
+    for (key, value) in own.into_iter().filter(|(key, value)| value.is_some() || live.annotations.contains_key(&**key))
+    {
         let value = value.as_deref().map_or_else(|| "null".to_owned(), quote);
-        annotations.get_or_insert_default().set(key, value);
+        annotations.get_or_insert_default().set(&key, value);
     }
     let own = live.annotations.keys().any(|key| key.starts_with(RESERVED_PREFIX));
     match annotations {
@@ -99,7 +114,8 @@ fn translate(target: &Target<'_>, live: &Live, mut patch: Members<'_>) -> Result
         spoil(&mut metadata);
     }
     tie(&mut metadata, live);
-    Ok(finish(patch, &metadata, PatchType::Merge.content_type(), name.to_owned(), findings))
+    let patch = finish(patch, &metadata, PatchType::Merge.content_type(), name.to_owned(), findings);
+    Ok(patch.consuming(target, inputs))
 }
 
 /// What a patch does to the user's labels or annotations. `null` wipes all that the user sees, and nothing else. A key of

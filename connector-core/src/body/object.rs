@@ -5,12 +5,14 @@ use std::borrow::Cow;
 use super::error::{BodyError, invalid_value};
 use super::members::{Members, decoding_fault, quote, type_of, unquote};
 use super::owners::{self, Written};
-use super::{Findings, Live, Target, Translated, secret, yaml};
+use super::secret::Secrets;
+use super::{Findings, InputReference, Live, Target, Translated, yaml};
 use crate::address::BodyType;
 use crate::address::names::subdomain_faults;
 use crate::answer::LAST_APPLIED;
 use crate::origin::{
-    ANNOTATION_CONNECTION_SECRET, ANNOTATION_NAME, ANNOTATION_OWNERS, LABEL_NAME, RESERVED_PREFIX, name_label,
+    ANNOTATION_CONNECTION_SECRET, ANNOTATION_NAME, ANNOTATION_OWNERS, LABEL_NAME, RESERVED_PREFIX, annotated_secret,
+    name_label,
 };
 use crate::status::Cause;
 
@@ -63,10 +65,10 @@ pub fn create(target: &Target<'_>, body: &[u8], body_type: BodyType, suffix: &st
         findings.faults.extend(name_faults(&name));
     }
 
-    let secret = secret::rename(target, None, &mut object);
+    let secrets = Secrets::rename(target, None, &mut object, None);
     metadata.set("name", quote(&target.remote_name(&name)));
     let owners = owners::take(target, &mut metadata, Written::Created, &mut findings)?;
-    hide(target, None, &mut metadata, &name, secret.annotation(), owners.as_deref())?;
+    hide(target, None, &mut metadata, &name, Some(&secrets), owners.as_deref())?;
     // Of an object of another type the control plane says that, and nothing else.
     if !is_typed {
         findings = Findings::default();
@@ -75,7 +77,7 @@ pub fn create(target: &Target<'_>, body: &[u8], body_type: BodyType, suffix: &st
     if findings.forbid() {
         spoil(&mut metadata);
     }
-    Ok(finish(object, &metadata, "application/json", name, findings))
+    Ok(finish(object, &metadata, "application/json", name, findings).consuming(target, secrets.configured.inputs))
 }
 
 /// The body of a PUT, to the object `live` or its status or scale. Origin labels are added again, since a client that never
@@ -93,9 +95,9 @@ pub fn update(target: &Target<'_>, live: &Live, body: &[u8], body_type: BodyType
         hide(target, Some(live), &mut metadata, name, None, None)?;
         return Ok(finish(object, &metadata, "application/json", name.to_owned(), findings));
     }
-    let rename = |live: &Live| secret::rename(target, Some(live), &mut object);
-    let name = replace_metadata(target, live, &mut metadata, rename, Written::Updated, &mut findings)?;
-    Ok(finish(object, &metadata, "application/json", name, findings))
+    let rename = || Secrets::rename(target, Some(live), &mut object, None);
+    let (name, inputs) = replace_metadata(target, live, &mut metadata, rename, Written::Updated, &mut findings)?;
+    Ok(finish(object, &metadata, "application/json", name, findings).consuming(target, inputs))
 }
 
 /// What the reference server finds wrong with the body of a PUT before it looks for the object (wire rules 8.1 to 8.3).
@@ -115,32 +117,35 @@ pub fn named_uid(body: &[u8], body_type: BodyType) -> Option<String> {
     string(&metadata, "uid").ok().filter(|uid| !uid.is_empty())
 }
 
-/// Translates the metadata that replaces that of `live`; gives the local name. `rename` renames the connection secret.
+/// Translates the metadata that replaces that of `live`; gives the local name, and the input secrets that `rename`, which
+/// renames all Secrets, finds.
 pub(super) fn replace_metadata(
     target: &Target<'_>,
     live: &Live,
     metadata: &mut Members<'_>,
-    rename: impl FnOnce(&Live) -> secret::Change,
+    rename: impl FnOnce() -> Secrets,
     written: Written,
     findings: &mut Findings,
-) -> Result<String, BodyError> {
+) -> Result<(String, Vec<InputReference>), BodyError> {
     check_namespace(target, metadata)?;
     let name = string(metadata, "name")?;
     check_name(target, &name)?;
+    let mut inputs = Vec::new();
     if target.is_scale() {
         metadata.set("namespace", quote(target.remote_namespace()));
     } else {
-        let secret = rename(live);
+        let secrets = rename();
         keep_unchanged(target, live, metadata);
         let owners = owners::take(target, metadata, written, findings)?;
-        hide(target, Some(live), metadata, &name, secret.annotation(), owners.as_deref())?;
+        hide(target, Some(live), metadata, &name, Some(&secrets), owners.as_deref())?;
+        inputs = secrets.configured.inputs;
         if findings.forbid() {
             spoil(metadata);
         }
     }
     metadata.set("name", quote(&target.remote_name(&name)));
     tie(metadata, live);
-    Ok(name)
+    Ok((name, inputs))
 }
 
 /// What reads differently in remote terms is written back as it is stored, where the user has not changed it: else it would
@@ -191,7 +196,7 @@ pub(super) fn hide(
     live: Option<&Live>,
     metadata: &mut Members<'_>,
     name: &str,
-    secret: Option<&str>,
+    secrets: Option<&Secrets>,
     owners: Option<&str>,
 ) -> Result<(), BodyError> {
     metadata.set("namespace", quote(target.remote_namespace()));
@@ -209,13 +214,16 @@ pub(super) fn hide(
     let given = metadata.get("annotations").unwrap_or("null").to_owned();
     let mut annotations = user_map("metadata.annotations", &given, name)?;
     let reserved = live.iter().flat_map(|live| &live.annotations).filter(|(key, _)| key.starts_with(RESERVED_PREFIX));
-    for (key, value) in
-        reserved.filter(|(key, _)| ![ANNOTATION_OWNERS, ANNOTATION_CONNECTION_SECRET].contains(&key.as_str()))
-    {
+    let is_written = |key: &str| {
+        [ANNOTATION_OWNERS, ANNOTATION_CONNECTION_SECRET].contains(&key)
+            || (target.references().is_some() && annotated_secret(key).is_some())
+    };
+    for (key, value) in reserved.filter(|(key, _)| !is_written(key)) {
         annotations.set(key, quote(value));
     }
-    let own = [(ANNOTATION_NAME, full_name(name)), (ANNOTATION_OWNERS, owners), (ANNOTATION_CONNECTION_SECRET, secret)];
-    for (key, value) in own.into_iter().filter_map(|(key, value)| Some((key, value?))) {
+    let own = [(ANNOTATION_NAME, full_name(name)), (ANNOTATION_OWNERS, owners)];
+    let own = own.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    for (key, value) in own.chain(secrets.into_iter().flat_map(Secrets::annotations)) {
         annotations.set(key, quote(value));
     }
     if !annotations.is_empty() {
@@ -344,5 +352,5 @@ pub(super) fn finish(
     findings: Findings,
 ) -> Translated {
     object.set("metadata", metadata.render());
-    Translated { body: object.render().into_bytes(), content_type, name, findings }
+    Translated::new(object.render(), content_type, name, findings)
 }

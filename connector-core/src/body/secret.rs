@@ -1,7 +1,9 @@
-//! The connection secret that an object names: `spec.writeConnectionSecretToRef.name`.
+//! The Secrets that an object names: the connection secret of `spec.writeConnectionSecretToRef.name`, and what is configured.
 
 use super::members::{Members, quote, unquote};
+use super::references::{self, Found};
 use super::{Live, Target};
+use crate::origin::ANNOTATION_CONNECTION_SECRET;
 
 pub(super) const REF: &str = "writeConnectionSecretToRef";
 
@@ -28,7 +30,33 @@ impl Change {
     }
 }
 
-/// Renames the secret in an object, or in a patch of one.
+/// What a body does to the names of Secrets.
+pub(super) struct Secrets {
+    conventional: Change,
+    pub(super) configured: Found,
+}
+
+impl Secrets {
+    /// Renames all Secrets in an object that is written whole, or applied to what the user sees as `seen`.
+    pub(super) fn rename(
+        target: &Target<'_>,
+        live: Option<&Live>,
+        object: &mut Members<'_>,
+        seen: Option<&str>,
+    ) -> Self {
+        let conventional = rename(target, live, object);
+        Self { conventional, configured: references::rename(target, live, object, seen) }
+    }
+
+    /// The annotations that go with it.
+    pub(super) fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {
+        let conventional = self.conventional.annotation().map(|local| (ANNOTATION_CONNECTION_SECRET, local));
+        let configured = self.configured.annotations.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        conventional.into_iter().chain(configured)
+    }
+}
+
+/// Renames the connection secret in an object, or in a patch of one.
 pub(super) fn rename(target: &Target<'_>, live: Option<&Live>, object: &mut Members<'_>) -> Change {
     let Some(spec) = object.get("spec").map(str::to_owned) else { return Change::None };
     let (change, renamed) = rename_in_spec(target, live, &spec);

@@ -21,6 +21,7 @@ fn target<'a>(scheme: &'a Hashed, name: Option<&'a str>) -> Target<'a> {
     Target {
         scheme,
         form: Form::Claim,
+        references: None,
         group: "g",
         version: "v1",
         resource: "foos",

@@ -50,6 +50,8 @@ impl Corridor {
                 Ok(translated) => translated,
                 Err(error) => return Err(self.refused(passage, &raw, &error).await),
             };
+            let told = translated.name.strip_suffix(&*suffix).unwrap_or(&translated.name);
+            self.check_inputs(passage, told, &translated.inputs).await?;
             let remote = self.remote(passage)?;
             if translated.findings.forbid() {
                 return Err(self.invalid(passage, translated).await);

@@ -10,6 +10,7 @@
 mod answer;
 mod create;
 mod documents;
+mod inputs;
 mod outage;
 mod read;
 mod refused;
@@ -25,6 +26,7 @@ use connector_core::address::{Address, AddressError, LocalRequest, Verb};
 use connector_core::answer::Asked;
 use connector_core::offer::Offered;
 use connector_core::origin::Hashed;
+use connector_core::references::References;
 use connector_core::status::Status;
 use http::{HeaderMap, Request, Response, header};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -35,6 +37,7 @@ use tokio::sync::watch;
 use crate::admission::Namespaces;
 use crate::catalog::{Snapshot, Snapshots};
 use crate::claims::Claims;
+use crate::config::ApiConfig;
 use crate::failure::Failure;
 use crate::identity::{Attributes, Authorizer, Decision, PeerCertificate, TrustSource, User};
 use crate::registrar::Registered;
@@ -67,6 +70,9 @@ pub(crate) struct Corridor {
     pub(crate) claims: Arc<Claims>,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) apis: Vec<ApiConfig>,
+    /// Whose Secrets objects of other namespaces may refer to.
+    pub(crate) input_secrets_from: Vec<String>,
     /// Becomes true when watches have to end.
     pub(crate) drain: watch::Receiver<bool>,
 }
@@ -203,7 +209,14 @@ impl Corridor {
             form: passage.offered.form,
             namespace: request.namespace.clone(),
             name: request.name.clone(),
+            references: self.references(passage).cloned(),
         }
+    }
+
+    /// Which fields of the kind name Secrets, where that is configured.
+    fn references(&self, passage: &Passage<'_>) -> Option<&Arc<References>> {
+        let (group, kind) = (&passage.request.group, &passage.offered.kind);
+        self.apis.iter().find(|api| api.group == *group && api.kind == *kind).map(|api| &api.references)
     }
 }
 

@@ -34,9 +34,13 @@ enum Write {
 
 impl Write {
     /// What of an object the write is tied to: its UID, and the resource version where the outcome is made here.
-    fn tie<'a>(&self, live: &'a Live) -> (&'a str, &'a str) {
-        let version = if matches!(self, Self::Patch(PatchType::Json)) { live.resource_version.as_str() } else { "" };
-        (&live.uid, version)
+    fn tie<'a>(&self, target: &Target<'_>, live: &'a Live) -> (&'a str, &'a str) {
+        let is_versioned = match self {
+            Self::Patch(PatchType::Json) => true,
+            Self::Patch(PatchType::Merge) => target.references.is_some(),
+            Self::Patch(PatchType::Apply) | Self::Update(_) | Self::Delete => false,
+        };
+        (&live.uid, if is_versioned { live.resource_version.as_str() } else { "" })
     }
 }
 
@@ -105,7 +109,8 @@ impl Corridor {
                 && matches!(answer.status(), StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY)
             {
                 let now = self.live_for(passage, write).await?;
-                if now.as_ref().map(|now| write.tie(now)) != live.as_ref().map(|live| write.tie(live)) {
+                if now.as_ref().map(|now| write.tie(&target, now)) != live.as_ref().map(|live| write.tie(&target, live))
+                {
                     live = now;
                     tries += 1;
                     continue;
@@ -181,6 +186,7 @@ impl Corridor {
             Ok(translated) => translated,
             Err(error) => return Err(self.refused(passage, raw, &error).await),
         };
+        self.check_inputs(passage, &translated.name, &translated.inputs).await?;
         if translated.findings.forbid() {
             return Err(self.invalid(passage, translated).await);
         }
@@ -300,6 +306,7 @@ impl Corridor {
         Target {
             scheme: &self.scheme,
             form: passage.offered.form,
+            references: self.references(passage),
             group: &request.group,
             version: &request.version,
             resource: &request.resource,

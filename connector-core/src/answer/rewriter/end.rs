@@ -2,8 +2,9 @@
 
 use super::{ItemState, Place, Rewriter, WatchEvent};
 use crate::answer::hold::{Mode, Reach, fits};
-use crate::answer::object::{self, rename_secret};
+use crate::answer::object;
 use crate::answer::out::Out;
+use crate::answer::secrets::Secrets;
 use crate::answer::{AnswerError, MAX_HELD, Shape, table};
 use crate::json::{Cursor, Entry, Scanner, Sink};
 
@@ -11,7 +12,7 @@ impl Rewriter {
     /// The `metadata` of an object: when it has been read the object is shown, or it is not. The offset behind it, or `None` where it
     /// is not known yet.
     pub(super) fn decide(&mut self, reach: Reach, out: &mut Out<'_>) -> Result<Option<usize>, AnswerError> {
-        let Self { asked, shape, scanner, hold, list, item, event, secret, plan, .. } = self;
+        let Self { asked, shape, scanner, hold, list, item, event, secret, configured, plan, .. } = self;
         let Some((base, source)) = hold.take(out.chunk, reach)? else { return Ok(None) };
         let is_watch = *shape == Shape::Watch;
         if is_watch && !event.is_about_object(source).map_err(|error| AnswerError::of(error, base))? {
@@ -28,12 +29,16 @@ impl Rewriter {
         if let Some(subject) = subject {
             list.weeder.keep();
             item.state = ItemState::Shown;
-            if let (Some(named), None) = (subject.secret, item.parts.spec) {
-                secret.namespace.clear();
-                secret.namespace.push_str(named.namespace.as_ref());
-                secret.name.clear();
-                secret.name.push_str(named.name.as_ref());
-                item.renames = true;
+            if item.parts.spec.is_none() {
+                item.renames = !subject.secrets().is_empty();
+                item.names_secret = subject.secret.is_some();
+                if let Some(named) = subject.secret {
+                    secret.namespace.clear();
+                    secret.namespace.push_str(named.namespace.as_ref());
+                    secret.name.clear();
+                    secret.name.push_str(named.name.as_ref());
+                }
+                *configured = subject.configured;
             }
             if !is_watch {
                 plan.apply(&source[..len], out);
@@ -53,14 +58,15 @@ impl Rewriter {
         Ok(Some(end))
     }
 
-    /// The `spec` of an object that is shown and may name a connection secret there; the offset behind it as above.
-    pub(super) fn rename_secret(&mut self, reach: Reach, out: &mut Out<'_>) -> Result<Option<usize>, AnswerError> {
-        let Self { asked, shape, scanner, hold, item, secret, plan, .. } = self;
+    /// The `spec` of an object that is shown and may name Secrets there; the offset behind it as above.
+    pub(super) fn rename_secrets(&mut self, reach: Reach, out: &mut Out<'_>) -> Result<Option<usize>, AnswerError> {
+        let Self { asked, shape, scanner, hold, item, secret, configured, plan, .. } = self;
         let (true, Some(spec)) = (item.renames, item.parts.spec) else { return Ok(None) };
         let Some((base, source)) = hold.take(out.chunk, reach)? else { return Ok(None) };
         let mark = plan.mark();
         let mut cursor = Cursor::within(source, spec, scanner.depth());
-        if let Err(error) = rename_secret(asked, secret, &mut cursor, plan) {
+        let secrets = Secrets { conventional: item.names_secret.then_some(&*secret), configured };
+        if let Err(error) = secrets.rename(asked, &mut cursor, plan) {
             return incomplete(reach, AnswerError::of(error, base), || plan.undo(mark));
         }
         item.renames = false;
