@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{AnswerError, Asked, Rewriter, RowObject, Shape, Yaml};
 use crate::origin::{Form, Hashed};
+use crate::references::References;
 
 /// Takes the first byte for the shape and the second for the size of the chunks, and rewrites the rest.
 ///
@@ -21,8 +22,20 @@ pub fn fuzz_answer(data: &[u8]) {
         4 => Shape::Watch,
         _ => Shape::TableWatch(RowObject::Show),
     };
-    let whole = rewrite(shape, document, document.len().max(1));
-    let chunked = rewrite(shape, document, usize::from(*size).max(1));
+    for references in [None, Some(configured())] {
+        check(shape, references, document, usize::from(*size).max(1));
+    }
+}
+
+/// A kind whose fields name Secrets.
+fn configured() -> Arc<References> {
+    let references = References::new(["spec.a", "spec.n[*]"], ["spec.r", "spec.u[*].r"]);
+    Arc::new(references.expect("they are paths"))
+}
+
+fn check(shape: Shape, references: Option<Arc<References>>, document: &[u8], size: usize) {
+    let whole = rewrite(shape, references.clone(), document, document.len().max(1));
+    let chunked = rewrite(shape, references, document, size);
     assert_eq!(whole, chunked, "chunks of {size} bytes change the answer");
     if let Ok(answer) = whole
         && are_json(document)
@@ -58,9 +71,14 @@ fn are_json(bytes: &[u8]) -> bool {
     serde_json::Deserializer::from_slice(bytes).into_iter::<serde_json::Value>().all(|value| value.is_ok())
 }
 
-fn rewrite(shape: Shape, document: &[u8], size: usize) -> Result<Vec<u8>, AnswerError> {
+fn rewrite(
+    shape: Shape,
+    references: Option<Arc<References>>,
+    document: &[u8],
+    size: usize,
+) -> Result<Vec<u8>, AnswerError> {
     let scheme = Hashed { cluster: "c".parse().expect("it is a label value"), claim_namespace: "claims".into() };
-    let asked = Asked { scheme: Arc::new(scheme), form: Form::Claim, namespace: None, name: None, references: None };
+    let asked = Asked { scheme: Arc::new(scheme), form: Form::Claim, namespace: None, name: None, references };
     let mut rewriter = Rewriter::new(asked, shape);
     let mut out = Vec::new();
     for chunk in document.chunks(size) {

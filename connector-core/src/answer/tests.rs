@@ -5,6 +5,7 @@ mod generated;
 mod lists;
 mod naive;
 mod recorded;
+mod references;
 mod statuses;
 mod tables;
 mod watches;

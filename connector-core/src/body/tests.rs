@@ -2,6 +2,7 @@ mod json_patches;
 mod merge_patches;
 mod native;
 mod random;
+mod references;
 
 use serde_json::{Value, json};
 

@@ -86,7 +86,9 @@ fn any_annotations() -> impl Strategy<Value = Value> {
         ("mcp-connector.upbound.io/x", 1.into()),
         ("a", "{\"name\":\"x\"}".into()),
     ]);
-    (prop::option::of(owners), others).prop_map(|(owners, mut others)| {
+    let said = subsequence(references::said().to_vec(), 0..=references::said().len());
+    (prop::option::of(owners), others, said).prop_map(|(owners, mut others, said)| {
+        others.extend(said.into_iter().map(|(key, value)| (key, value.into())));
         others.extend(owners.map(|owners| ("mcp-connector.upbound.io/owner-references".to_owned(), owners.into())));
         others.into()
     })
@@ -142,11 +144,17 @@ fn any_object() -> impl Strategy<Value = Value> {
             Value::from(members)
         });
     let secret = prop_oneof![Just(remote("conn")), Just("imported".to_owned())];
-    (prop::option::weighted(0.95, metadata), prop::option::of(secret), any_value(), any_value()).prop_map(
-        |(metadata, secret, spec, status)| {
+    let references = prop::option::of(references::any());
+    (prop::option::weighted(0.95, metadata), prop::option::of(secret), references, any_value(), any_value()).prop_map(
+        |(metadata, secret, references, spec, status)| {
             let mut object = json!({"apiVersion": "a/v1", "kind": "K", "status": status, "spec": spec});
             if let Some(secret) = secret {
                 object["spec"] = json!({"writeConnectionSecretToRef": {"name": secret, "x": spec}, "x": spec});
+            }
+            match (object["spec"].as_object_mut(), references) {
+                (Some(spec), Some(references)) => spec.extend(references),
+                (None, Some(references)) => object["spec"] = references.into(),
+                (_, None) => {}
             }
             if let Some(metadata) = metadata {
                 object["metadata"] = metadata;
@@ -157,7 +165,8 @@ fn any_object() -> impl Strategy<Value = Value> {
 }
 
 fn any_row() -> impl Strategy<Value = Value> {
-    let cells = prop::collection::vec(prop_oneof![Just(Value::from(remote("a"))), any_scalar()], 0..4);
+    let named = select(vec![remote("a"), references::input()]).prop_map(Value::from);
+    let cells = prop::collection::vec(prop_oneof![named, any_scalar()], 0..4);
     let row = (cells, any_object()).prop_map(|(cells, object)| json!({"cells": cells, "object": object}));
     prop_oneof![9 => row, 1 => Just(json!({"cells": ["a"], "object": null}))]
 }
@@ -168,7 +177,9 @@ fn any_table() -> impl Strategy<Value = Value> {
 }
 
 fn any_asked() -> impl Strategy<Value = Asked> {
-    select(vec![asked(None, None), asked(Some("test"), None), asked(Some("test"), Some("a"))])
+    let asked = select(vec![asked(None, None), asked(Some("test"), None), asked(Some("test"), Some("a"))]);
+    let references = select(vec![None, Some(references::configured())]);
+    (asked, references).prop_map(|(asked, references)| Asked { references, ..asked })
 }
 
 fn any_chunks() -> impl Strategy<Value = Vec<usize>> {

@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::answer::RowObject;
-use crate::origin::{ANNOTATION_CONNECTION_SECRET, ANNOTATION_OWNERS, Origin, RESERVED_PREFIX};
+use crate::origin::{ANNOTATION_CONNECTION_SECRET, ANNOTATION_OWNERS, Origin, RESERVED_PREFIX, secret_annotation};
+use crate::references::{Node, Sort};
 
 /// The object as it looks locally and its origin, or `None` when it does not exist.
 pub(super) fn object(asked: &Asked, mut object: Value) -> Option<(Value, Origin)> {
@@ -22,6 +23,7 @@ pub(super) fn object(asked: &Asked, mut object: Value) -> Option<(Value, Origin)
         .and_then(|text| serde_json::from_str::<Vec<Value>>(&text).ok())
         .filter(|owners| !owners.is_empty() && owners.iter().all(|owner| owner["uid"].is_string()));
     let secret = get(metadata, "annotations", ANNOTATION_CONNECTION_SECRET);
+    let annotations = metadata.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
 
     metadata.insert("name".into(), origin.name.clone().into());
     if metadata.contains_key("namespace") {
@@ -46,7 +48,61 @@ pub(super) fn object(asked: &Asked, mut object: Value) -> Option<(Value, Origin)
     {
         *name = secret.into();
     }
+    if let (Some(references), Some(Value::Object(spec))) = (&asked.references, object.get_mut("spec")) {
+        members(asked, &annotations, &origin, references.in_spec(), spec);
+    }
     Some((object, origin))
+}
+
+type Annotations = Map<String, Value>;
+
+fn members(
+    asked: &Asked,
+    said: &Annotations,
+    origin: &Origin,
+    nodes: &[(String, Node)],
+    object: &mut Map<String, Value>,
+) {
+    for (key, node) in nodes {
+        if let Some(value) = object.get_mut(key) {
+            reference(asked, said, origin, node, value);
+        }
+    }
+}
+
+/// Names Secrets at a configured field as the user does.
+fn reference(asked: &Asked, said: &Annotations, origin: &Origin, node: &Node, value: &mut Value) {
+    match (node, value) {
+        (Node::Members(nodes), Value::Object(object)) => members(asked, said, origin, nodes, object),
+        (Node::Each(node), Value::Array(all)) => {
+            all.iter_mut().for_each(|one| reference(asked, said, origin, node, one))
+        }
+        (Node::Leaf(leaf), Value::String(name)) if leaf.sort == Sort::ConnectionSecret => {
+            if let Some((local, None)) = local(asked, said, origin, name) {
+                *name = local;
+            }
+        }
+        (Node::Leaf(leaf), Value::Object(reference)) if leaf.sort == Sort::InputSecret => {
+            let name = reference.get("name").and_then(Value::as_str);
+            let Some((local, Some(namespace))) = name.and_then(|name| local(asked, said, origin, name)) else { return };
+            reference.insert("name".into(), local.into());
+            if reference.get("namespace").is_some_and(|stored| stored == "claims") {
+                reference.insert("namespace".into(), namespace.into());
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What the annotations say that a Secret is called, and for an input secret in which namespace.
+fn local(asked: &Asked, said: &Annotations, origin: &Origin, remote: &str) -> Option<(String, Option<String>)> {
+    let value = said.get(&secret_annotation(remote))?.as_str()?;
+    if asked.scheme.remote_name(asked.form, &origin.namespace, value) == remote {
+        return Some((value.to_owned(), None));
+    }
+    let secret: Value = serde_json::from_str(value).ok()?;
+    let (namespace, name) = (secret["namespace"].as_str()?, secret["name"].as_str()?);
+    (asked.scheme.input_name(namespace, name) == remote).then(|| (name.to_owned(), Some(namespace.to_owned())))
 }
 
 /// Whether the member that `weed` works on was there with something in it and is now empty; then it is removed.
@@ -116,6 +172,11 @@ fn row(asked: &Asked, show: RowObject, mut row: Value) -> Option<Value> {
                 && *cell == asked.scheme.remote_name(asked.form, &origin.namespace, secret)
             {
                 *cell = secret.into();
+            } else if asked.references.is_some()
+                && let Some(annotations) = remote["metadata"]["annotations"].as_object()
+                && let Some((name, _)) = cell.as_str().and_then(|cell| self::local(asked, annotations, &origin, cell))
+            {
+                *cell = name.into();
             }
         }
     }

@@ -36,7 +36,7 @@ fn merge_of_map() -> impl Strategy<Value = Value> {
 }
 
 /// RFC 7386, as it is told there.
-fn apply_merge(target: &mut Value, patch: &Value) {
+pub(super) fn apply_merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
         return;
