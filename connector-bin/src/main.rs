@@ -22,7 +22,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve a control plane's claim APIs in an app cluster.
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     /// Try the connector without Kubernetes: an embedded app cluster, an embedded control plane, and it between them.
     #[cfg(feature = "embedded")]
     Dev(dev::DevArgs),
@@ -39,7 +39,7 @@ async fn main() -> ExitCode {
         Command::Dev(_) => "warn",
     });
     let result = match cli.command {
-        Command::Serve(args) => serve::run(args).await,
+        Command::Serve(args) => serve::run(*args).await,
         #[cfg(feature = "embedded")]
         Command::Dev(args) => dev::run(args).await,
     };

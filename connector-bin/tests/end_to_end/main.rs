@@ -13,6 +13,7 @@ mod namespaces;
 mod origins;
 mod outage;
 mod raw;
+mod references;
 mod registration;
 mod secrets;
 mod setup;

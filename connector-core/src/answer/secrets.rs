@@ -84,9 +84,10 @@ impl<S: AsRef<str>> Secrets<'_, S> {
             (Node::Members(nodes), Kind::Object) => {
                 let mut walk = cursor.object()?;
                 while let Some(member) = cursor.member(&mut walk)? {
-                    match nodes.iter().find(|(key, _)| member.key.is(key)) {
-                        Some((_, node)) => self.rename_at(asked, node, cursor, plan)?,
-                        None => drop(cursor.skip()?),
+                    if let Some((_, node)) = nodes.iter().find(|(key, _)| member.key.is(key)) {
+                        self.rename_at(asked, node, cursor, plan)?;
+                    } else {
+                        cursor.skip()?;
                     }
                 }
             }
@@ -103,9 +104,11 @@ impl<S: AsRef<str>> Secrets<'_, S> {
                 }
             }
             (Node::Leaf(Leaf { sort: Sort::InputSecret, .. }), Kind::Object) => {
-                self.rename_input(asked, cursor, plan)?
+                self.rename_input(asked, cursor, plan)?;
             }
-            _ => drop(cursor.skip()?),
+            _ => {
+                cursor.skip()?;
+            }
         }
         Ok(())
     }

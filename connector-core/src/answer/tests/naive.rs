@@ -75,7 +75,7 @@ fn reference(asked: &Asked, said: &Annotations, origin: &Origin, node: &Node, va
     match (node, value) {
         (Node::Members(nodes), Value::Object(object)) => members(asked, said, origin, nodes, object),
         (Node::Each(node), Value::Array(all)) => {
-            all.iter_mut().for_each(|one| reference(asked, said, origin, node, one))
+            all.iter_mut().for_each(|one| reference(asked, said, origin, node, one));
         }
         (Node::Leaf(leaf), Value::String(name)) if leaf.sort == Sort::ConnectionSecret => {
             if let Some((local, None)) = local(asked, said, origin, name) {
