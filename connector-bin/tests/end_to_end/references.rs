@@ -59,8 +59,8 @@ impl Stage {
         let seen = all["items"][0].clone();
         ensure!(traces(&seen["spec"].to_string()).is_empty() && !seen.to_string().contains("input-"), "{seen}");
         let mut metadata = seen["metadata"].clone();
-        // The composite that it names is Crossplane's to tell.
-        metadata["annotations"].take();
+        // What Crossplane labels with the name that it knows is its own to tell.
+        metadata["labels"].take();
         ensure!(traces(&metadata.to_string()).is_empty(), "{metadata}");
         Ok(seen)
     }
