@@ -1,16 +1,16 @@
 //! `connector serve`: options, environment and file, merged into one configuration.
 
+mod apis;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use connector_core::origin::{ClusterId, RESERVED_PREFIX};
-use connector_core::references::References;
-use connector_proxy::{ApiConfig, AppCluster, Config, ServiceReference, SyncOptions, TlsFiles};
+use connector_proxy::{AppCluster, Config, ServiceReference, SyncOptions, TlsFiles};
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
@@ -107,19 +107,7 @@ pub(crate) struct ServeArgs {
 
     #[arg(skip)]
     #[serde(default)]
-    apis: Vec<ApiArgs>,
-}
-
-/// What the file says of one kind. No option does.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct ApiArgs {
-    group: String,
-    kind: String,
-    #[serde(default)]
-    connection_secret_names: Vec<String>,
-    #[serde(default)]
-    input_secrets: Vec<String>,
+    apis: Vec<apis::ApiArgs>,
 }
 
 /// Serves until SIGTERM or Ctrl-C, then drains.
@@ -190,7 +178,7 @@ fn configuration(args: ServeArgs) -> anyhow::Result<Config> {
         service: args.service.as_deref().unwrap_or(DEFAULT_SERVICE).parse::<ServiceReference>()?,
         tls,
         sync,
-        apis: apis(&args.apis)?,
+        apis: apis::configured(&args.apis)?,
         input_secrets_from: args
             .input_secrets_from
             .unwrap_or_default()
@@ -203,24 +191,6 @@ fn configuration(args: ServeArgs) -> anyhow::Result<Config> {
 
 fn default(address: &str) -> SocketAddr {
     address.parse().expect("a constant address parses")
-}
-
-/// What the file says of single kinds.
-fn apis(given: &[ApiArgs]) -> anyhow::Result<Vec<ApiConfig>> {
-    let mut apis: Vec<ApiConfig> = Vec::with_capacity(given.len());
-    for ApiArgs { group, kind, connection_secret_names, input_secrets } in given {
-        if apis.iter().any(|api| api.group == *group && api.kind == *kind) {
-            bail!("apis: {kind} of {group} is there twice; put all of its paths into one entry");
-        }
-        let (connection, inputs) = (connection_secret_names.iter(), input_secrets.iter());
-        let references = References::new(connection.map(String::as_str), inputs.map(String::as_str));
-        let references = references.with_context(|| format!("apis: {kind} of {group}"))?;
-        if references.is_empty() {
-            bail!("apis: {kind} of {group} has no paths: give it connection-secret-names or input-secrets");
-        }
-        apis.push(ApiConfig { group: group.clone(), kind: kind.clone(), references: Arc::new(references) });
-    }
-    Ok(apis)
 }
 
 fn namespace(option: &str, name: String) -> anyhow::Result<String> {
@@ -295,7 +265,7 @@ impl ServeArgs {
 mod tests {
     use super::*;
 
-    fn complete() -> ServeArgs {
+    pub(super) fn complete() -> ServeArgs {
         ServeArgs {
             control_plane_kubeconfig: Some("cp".into()),
             claim_namespace: Some("claims".into()),
@@ -345,47 +315,5 @@ mod tests {
         assert!(error(args).contains("--input-secrets-from \"Vault\" is not a namespace's name"));
         let unknown = serde_saphyr::from_str::<ServeArgs>("claim-namespaces: x\n").unwrap_err().to_string();
         assert!(unknown.contains("claim-namespaces"), "{unknown}");
-    }
-    const APIS: &str = "
-apis:
-- group: aws.platform.upbound.io
-  kind: SQLInstance
-  connection-secret-names: [spec.outputs.secretName]
-  input-secrets: [spec.parameters.passwordSecretRef, 'spec.users[*].passwordSecretRef']
-- {group: example.org, kind: Cache, connection-secret-names: [spec.secretName]}
-input-secrets-from: [shared-credentials]
-";
-
-    fn of_file(text: &str) -> anyhow::Result<Config> {
-        configuration(complete().or(serde_saphyr::from_str(text)?))
-    }
-
-    #[test]
-    fn the_file_tells_what_names_secrets() {
-        let config = of_file(APIS).unwrap();
-        let kinds: Vec<(&str, &str)> = config.apis.iter().map(|api| (api.group.as_str(), api.kind.as_str())).collect();
-        assert_eq!(kinds, [("aws.platform.upbound.io", "SQLInstance"), ("example.org", "Cache")]);
-        assert_eq!(*config.apis[1].references, References::new(["spec.secretName"], []).unwrap());
-        assert_eq!(config.input_secrets_from, ["shared-credentials"]);
-        let none = configuration(complete()).unwrap();
-        assert!(none.apis.is_empty() && none.input_secrets_from.is_empty());
-    }
-
-    #[test]
-    fn mistakes_in_what_names_secrets_are_told() {
-        let error = |from: &str, to: &str| {
-            assert!(APIS.contains(from));
-            format!("{:#}", of_file(&APIS.replace(from, to)).unwrap_err())
-        };
-        assert!(error("input-secrets: ", "inputs: ").contains("inputs"));
-        let told = error("spec.outputs.secretName", "status.secretName");
-        assert!(
-            told.contains("SQLInstance of aws.platform.upbound.io") && told.contains("status.secretName"),
-            "{told}"
-        );
-        assert!(error("spec.outputs.secretName", "spec.parameters").contains("overlaps"));
-        assert!(error(", connection-secret-names: [spec.secretName]", "").contains("has no paths"));
-        let twice = error("group: example.org, kind: Cache", "group: aws.platform.upbound.io, kind: SQLInstance");
-        assert!(twice.contains("is there twice"), "{twice}");
     }
 }

@@ -38,6 +38,7 @@ pub use self::object::{check_update, create, generated_name, is_made_up, named_u
 pub(crate) use self::yaml::to_json as yaml_to_json;
 use std::sync::Arc;
 
+use self::references::Found;
 use crate::origin::{Form, Hashed, InputSecret};
 use crate::references::References;
 use crate::status::Cause;
@@ -108,17 +109,30 @@ pub struct Translated {
     /// The input secrets that the object is to consume and does not consume already, each once: whether it may is for the
     /// caller to say.
     pub inputs: Vec<InputReference>,
+    /// The names of the Secrets at the configured fields of the body. What the control plane says of them in an error it says of
+    /// the remote ones.
+    pub secrets: Vec<SecretName>,
+}
+
+/// The two names of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretName {
+    /// The name that the user wrote.
+    pub local: String,
+    /// The name in the control plane: a hash, which means nothing else wherever it stands.
+    pub remote: String,
 }
 
 impl Translated {
     fn new(body: String, content_type: &'static str, name: String, findings: Findings) -> Self {
-        Self { body: body.into_bytes(), content_type, name, findings, inputs: Vec::new() }
+        let body = body.into_bytes();
+        Self { body, content_type, name, findings, inputs: Vec::new(), secrets: Vec::new() }
     }
 
-    /// The same of a body that has the object consume input secrets, unless it is only its status that is written.
-    fn consuming(self, target: &Target<'_>, inputs: Vec<InputReference>) -> Self {
-        let inputs = if target.subresource.is_none() { inputs } else { Vec::new() };
-        Self { inputs, ..self }
+    /// The same with what was found at the configured fields. A write of the status has the object consume nothing.
+    fn naming(self, target: &Target<'_>, found: Found) -> Self {
+        let inputs = if target.subresource.is_none() { found.inputs } else { Vec::new() };
+        Self { inputs, secrets: found.names, ..self }
     }
 }
 

@@ -86,5 +86,5 @@ fn translate_applied(
         tie(&mut metadata, live);
     }
     let applied = finish(object, &metadata, content_type, url_name.to_owned(), findings);
-    Ok(applied.consuming(target, secrets.configured.inputs))
+    Ok(applied.naming(target, secrets.configured))
 }

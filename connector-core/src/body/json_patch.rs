@@ -12,8 +12,9 @@ use super::error::{BODY_MAX, BodyError};
 use super::members::{Members, decoding_fault, quote, unquote};
 use super::object::{metadata_of, replace_metadata};
 use super::owners::Written;
+use super::references::Found;
 use super::secret::{REF, Secrets};
-use super::{Findings, InputReference, Live, Target, Translated};
+use super::{Findings, Live, Target, Translated};
 use crate::address::PatchType;
 use crate::origin::RESERVED_PREFIX;
 
@@ -43,7 +44,7 @@ pub fn json_patch(target: &Target<'_>, live: &Live, body: &[u8]) -> Result<Trans
         operations.push(Operation::parse(raw.get())?);
     }
     let mut findings = Findings::default();
-    let mut inputs = Vec::new();
+    let mut found = Found::default();
     let body = if raw.len() < OPERATIONS_MAX && operations.iter().all(|one| one.passes(target)) {
         let mut out = String::with_capacity(text.len() + 80);
         raw.iter().for_each(|raw| push(&mut out, raw.get()));
@@ -51,8 +52,8 @@ pub fn json_patch(target: &Target<'_>, live: &Live, body: &[u8]) -> Result<Trans
         push(&mut out, &format!(r#"{{"op":"test","path":"/metadata/uid","value":{uid}}}"#));
         out
     } else {
-        let (body, found) = whole(target, live, &operations, &mut findings)?;
-        inputs = found;
+        let (body, named) = whole(target, live, &operations, &mut findings)?;
+        found = named;
         body
     };
     // What is small to write can be large to do.
@@ -60,7 +61,7 @@ pub fn json_patch(target: &Target<'_>, live: &Live, body: &[u8]) -> Result<Trans
         return Err(BodyError::TooLarge);
     }
     let name = target.name.unwrap_or_default().to_owned();
-    Ok(Translated::new(body + "]", PatchType::Json.content_type(), name, findings).consuming(target, inputs))
+    Ok(Translated::new(body + "]", PatchType::Json.content_type(), name, findings).naming(target, found))
 }
 
 fn push(out: &mut String, operation: &str) {
@@ -68,14 +69,14 @@ fn push(out: &mut String, operation: &str) {
     out.push_str(operation);
 }
 
-/// The patch that makes the whole object what `operations` make of it, without the last bracket; and the input secrets that it
-/// is to consume then.
+/// The patch that makes the whole object what `operations` make of it, without the last bracket; and what is found at its
+/// configured fields.
 fn whole(
     target: &Target<'_>,
     live: &Live,
     operations: &[Operation<'_>],
     findings: &mut Findings,
-) -> Result<(String, Vec<InputReference>), BodyError> {
+) -> Result<(String, Found), BodyError> {
     let seen = live.seen(target).ok_or(BodyError::Inapplicable)?;
     let mut document = Document::of(&seen);
     let mut spent = Spent::default();
@@ -84,7 +85,7 @@ fn whole(
         one.apply(&mut document, &mut spent).ok_or(BodyError::Inapplicable)?;
     }
     let outcome = document.to_string();
-    let (object, inputs) = translate(target, live, &outcome, findings).map_err(|error| error.of_patch(&outcome))?;
+    let (object, found) = translate(target, live, &outcome, findings).map_err(|error| error.of_patch(&outcome))?;
     let mut out = String::with_capacity(object.len() + 80);
     // The control plane speaks of members of operations that it does not know, by the number of the operation.
     if operations.iter().any(|one| one.is_strange) {
@@ -97,7 +98,7 @@ fn whole(
         }
     }
     push(&mut out, &format!(r#"{{"op":"replace","path":"","value":{object}}}"#));
-    Ok((out, inputs))
+    Ok((out, found))
 }
 
 /// The outcome of a patch as the control plane is to store it.
@@ -106,16 +107,16 @@ fn translate(
     live: &Live,
     outcome: &str,
     findings: &mut Findings,
-) -> Result<(String, Vec<InputReference>), BodyError> {
+) -> Result<(String, Found), BodyError> {
     // What is no object at all the control plane refuses in its own words.
     let Some(mut object) = Members::parse(outcome).ok().filter(|object| object.get_some("kind").is_some()) else {
-        return Ok((outcome.to_owned(), Vec::new()));
+        return Ok((outcome.to_owned(), Found::default()));
     };
     let mut metadata = metadata_of(&object)?;
     let rename = || Secrets::rename(target, Some(live), &mut object, None);
-    let (_, inputs) = replace_metadata(target, live, &mut metadata, rename, Written::Patched, findings)?;
+    let (_, found) = replace_metadata(target, live, &mut metadata, rename, Written::Patched, findings)?;
     object.set("metadata", metadata.render());
-    Ok((object.render(), inputs))
+    Ok((object.render(), found))
 }
 
 /// The bytes that operations have copied and moved so far.

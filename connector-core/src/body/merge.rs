@@ -80,14 +80,14 @@ fn translate(target: &Target<'_>, live: &Live, text: &str, mut patch: Members<'_
         Change::None => {}
         change => own.push((ANNOTATION_CONNECTION_SECRET.into(), change.annotation().map(str::to_owned))),
     }
-    let mut inputs = Vec::new();
+    let mut found = references::Found::default();
     if references::are_patched(target, &patch) {
         let seen = live.seen(target).unwrap_or_default();
-        let found = references::rename_patch(target, live, &mut patch, &seen, &outcome(&seen, text));
+        found = references::rename_patch(target, live, &mut patch, &seen, &outcome(&seen, text));
         let unused = references::annotations(live).filter(|key| !found.annotations.contains_key(*key));
         own.extend(unused.map(|key| (key.into(), None)));
-        own.extend(found.annotations.into_iter().map(|(key, local)| (key.into(), Some(local))));
-        inputs = found.inputs;
+        let used = found.annotations.iter();
+        own.extend(used.map(|(key, local)| (key.clone().into(), Some(local.clone()))));
         // What the rest of the object holds counts.
         if metadata.get_some("resourceVersion").is_none() {
             metadata.set("resourceVersion", quote(&live.resource_version));
@@ -115,7 +115,7 @@ fn translate(target: &Target<'_>, live: &Live, text: &str, mut patch: Members<'_
     }
     tie(&mut metadata, live);
     let patch = finish(patch, &metadata, PatchType::Merge.content_type(), name.to_owned(), findings);
-    Ok(patch.consuming(target, inputs))
+    Ok(patch.naming(target, found))
 }
 
 /// What a patch does to the user's labels or annotations. `null` wipes all that the user sees, and nothing else. A key of

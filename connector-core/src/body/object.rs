@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use super::error::{BodyError, invalid_value};
 use super::members::{Members, decoding_fault, quote, type_of, unquote};
 use super::owners::{self, Written};
+use super::references::Found;
 use super::secret::Secrets;
-use super::{Findings, InputReference, Live, Target, Translated, yaml};
+use super::{Findings, Live, Target, Translated, yaml};
 use crate::address::BodyType;
 use crate::address::names::subdomain_faults;
 use crate::answer::LAST_APPLIED;
@@ -77,7 +78,7 @@ pub fn create(target: &Target<'_>, body: &[u8], body_type: BodyType, suffix: &st
     if findings.forbid() {
         spoil(&mut metadata);
     }
-    Ok(finish(object, &metadata, "application/json", name, findings).consuming(target, secrets.configured.inputs))
+    Ok(finish(object, &metadata, "application/json", name, findings).naming(target, secrets.configured))
 }
 
 /// The body of a PUT, to the object `live` or its status or scale. Origin labels are added again, since a client that never
@@ -96,8 +97,8 @@ pub fn update(target: &Target<'_>, live: &Live, body: &[u8], body_type: BodyType
         return Ok(finish(object, &metadata, "application/json", name.to_owned(), findings));
     }
     let rename = || Secrets::rename(target, Some(live), &mut object, None);
-    let (name, inputs) = replace_metadata(target, live, &mut metadata, rename, Written::Updated, &mut findings)?;
-    Ok(finish(object, &metadata, "application/json", name, findings).consuming(target, inputs))
+    let (name, found) = replace_metadata(target, live, &mut metadata, rename, Written::Updated, &mut findings)?;
+    Ok(finish(object, &metadata, "application/json", name, findings).naming(target, found))
 }
 
 /// What the reference server finds wrong with the body of a PUT before it looks for the object (wire rules 8.1 to 8.3).
@@ -117,8 +118,8 @@ pub fn named_uid(body: &[u8], body_type: BodyType) -> Option<String> {
     string(&metadata, "uid").ok().filter(|uid| !uid.is_empty())
 }
 
-/// Translates the metadata that replaces that of `live`; gives the local name, and the input secrets that `rename`, which
-/// renames all Secrets, finds.
+/// Translates the metadata that replaces that of `live`; gives the local name, and what `rename`, which renames all Secrets,
+/// finds at the configured fields.
 pub(super) fn replace_metadata(
     target: &Target<'_>,
     live: &Live,
@@ -126,11 +127,11 @@ pub(super) fn replace_metadata(
     rename: impl FnOnce() -> Secrets,
     written: Written,
     findings: &mut Findings,
-) -> Result<(String, Vec<InputReference>), BodyError> {
+) -> Result<(String, Found), BodyError> {
     check_namespace(target, metadata)?;
     let name = string(metadata, "name")?;
     check_name(target, &name)?;
-    let mut inputs = Vec::new();
+    let mut found = Found::default();
     if target.is_scale() {
         metadata.set("namespace", quote(target.remote_namespace()));
     } else {
@@ -138,14 +139,14 @@ pub(super) fn replace_metadata(
         keep_unchanged(target, live, metadata);
         let owners = owners::take(target, metadata, written, findings)?;
         hide(target, Some(live), metadata, &name, Some(&secrets), owners.as_deref())?;
-        inputs = secrets.configured.inputs;
+        found = secrets.configured;
         if findings.forbid() {
             spoil(metadata);
         }
     }
     metadata.set("name", quote(&target.remote_name(&name)));
     tie(metadata, live);
-    Ok((name, inputs))
+    Ok((name, found))
 }
 
 /// What reads differently in remote terms is written back as it is stored, where the user has not changed it: else it would

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::value::RawValue;
 
 use super::members::{Members, quote, unquote};
-use super::{InputReference, Live, Target};
+use super::{InputReference, Live, SecretName, Target};
 use crate::origin::{InputSecret, annotated_secret, secret_annotation};
 use crate::references::{Leaf, Node, Place, Sort, Step};
 
@@ -19,6 +19,7 @@ pub(super) struct Found {
     pub(super) annotations: BTreeMap<String, String>,
     /// The input secrets that the object did not consume before.
     pub(super) inputs: Vec<InputReference>,
+    pub(super) names: Vec<SecretName>,
 }
 
 /// Renames the Secrets in an object that is written whole, or applied. Of an apply `seen` is the object as the user sees it,
@@ -206,8 +207,10 @@ impl Renaming<'_> {
         }
         let (_, local, _) = imported;
         let remote = self.target.remote_name(&local);
-        self.found.annotations.insert(secret_annotation(&remote), local);
-        Some(quote(&remote))
+        let renamed = quote(&remote);
+        self.found.annotations.insert(secret_annotation(&remote), local.clone());
+        self.found.names.push(SecretName { local, remote });
+        Some(renamed)
     }
 
     fn input(&mut self, number: usize, json: &str, base: Option<&str>, place: &Place<'_>) -> Option<String> {
@@ -250,6 +253,7 @@ impl Renaming<'_> {
                 is_changed = true;
             }
             self.found.annotations.insert(secret_annotation(&remote), secret.to_json());
+            self.found.names.push(SecretName { local: secret.name.clone(), remote });
             self.tell(secret, place);
         }
         is_changed.then(|| members.render())

@@ -60,7 +60,9 @@ impl Corridor {
             let name = translated.name.clone();
             // Nobody else knows the suffix.
             let generated = name.ends_with(&suffix);
+            let secrets = translated.secrets.clone();
             let answer = self.send(passage, &remote, &negotiated.upstream_accept(), Some(translated.into())).await?;
+            let answer = self.naming_secrets(answer, &secrets).await?;
             tries += 1;
             let generated = generated && answer.status() == StatusCode::CONFLICT;
             if generated && tries < GENERATE_TRIES {

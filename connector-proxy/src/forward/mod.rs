@@ -10,11 +10,11 @@
 mod answer;
 mod create;
 mod documents;
-mod inputs;
 mod outage;
 mod read;
 mod refused;
 mod render;
+mod secrets;
 mod stream;
 mod write;
 

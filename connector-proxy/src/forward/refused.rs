@@ -59,12 +59,14 @@ impl Corridor {
             warnings.clear();
         }
         let name = translated.name.clone();
+        let secrets = translated.secrets.clone();
         let mut request = passage.request.clone();
         request.query.set("dryRun", "All");
         let tried = async {
             let attempt = Passage { request: &request, ..*passage };
             let remote = self.remote(&attempt)?;
             let answer = self.send(&attempt, &remote, "application/json", Some(translated.into())).await?;
+            let answer = self.naming_secrets(answer, &secrets).await?;
             let (parts, raw) = self.collect(answer, MAX_OBJECT).await?;
             Ok::<_, Failure>((remote, parts, raw))
         };

@@ -191,7 +191,9 @@ impl Corridor {
             return Err(self.invalid(passage, translated).await);
         }
         let warnings = translated.findings.warnings.clone();
+        let secrets = translated.secrets.clone();
         let answer = self.send(passage, remote, accept, Some(translated.into())).await?;
+        let answer = self.naming_secrets(answer, &secrets).await?;
         if live.is_none() {
             self.note_created(passage, remote, answer.status());
         }

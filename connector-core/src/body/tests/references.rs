@@ -114,6 +114,9 @@ fn create_renames_every_field() {
     let expected = Map::from_iter([says("out"), says("one"), says("two")].into_iter().chain(inputs));
     assert_eq!(body["metadata"]["annotations"], Value::Object(expected));
     assert_eq!(found(&done), [("team", "password", "spec.passwordRef"), ("vault", "of-ada", "spec.users[0].ref")]);
+    let names: Vec<(&str, &str)> = done.secrets.iter().map(|it| (it.local.as_str(), it.remote.as_str())).collect();
+    let (out, of_ada) = (remote("out"), input("vault", "of-ada"));
+    assert!(names.len() == 5 && names.contains(&("out", &out)) && names.contains(&("of-ada", &of_ada)), "{names:?}");
 }
 
 /// Wire rule 7.2: all else keeps its bytes.

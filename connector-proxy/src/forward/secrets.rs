@@ -1,16 +1,21 @@
-//! Input secrets: whether the author of a write may have the object consume them.
+//! The Secrets that a write names at configured fields: whether its author may have the object consume them, and what they are
+//! called where it fails.
 //!
 //! A Secret that an object refers to is copied to the control plane, where whoever wrote the object decides what becomes of it.
 //! So who has an object refer to a Secret must be allowed to read it.
 
+use bytes::Bytes;
 use connector_core::address::{FieldSelector, LabelSelector};
-use connector_core::body::InputReference;
+use connector_core::body::{InputReference, SecretName};
 use connector_core::origin::InputSecret;
 use connector_core::status::Status;
+use http::Response;
 
+use super::answer::MAX_OBJECT;
 use super::{Corridor, Passage};
 use crate::failure::Failure;
 use crate::identity::{Attributes, Decision, User};
+use crate::upstream::Body;
 
 impl Corridor {
     /// Refuses a write of the object `name` that has it consume input secrets which its author may not use.
@@ -30,6 +35,21 @@ impl Corridor {
         Ok(())
     }
 
+    /// The control plane's answer to a write of these Secrets. A failure says what the user calls them; what is about the object
+    /// itself is told in local terms later.
+    pub(super) async fn naming_secrets(
+        &self,
+        answer: Response<Body>,
+        secrets: &[SecretName],
+    ) -> Result<Response<Body>, Failure> {
+        if secrets.is_empty() || answer.status().is_success() {
+            return Ok(answer);
+        }
+        let (parts, raw) = self.collect(answer, MAX_OBJECT).await?;
+        let told = localized(&String::from_utf8_lossy(&raw), secrets);
+        Ok(Response::from_parts(parts, Body::from(Bytes::from(told))))
+    }
+
     async fn refusal(&self, passage: &Passage<'_>, secret: &InputSecret) -> Result<Option<String>, Failure> {
         let own = passage.request.namespace.as_deref().unwrap_or_default();
         if secret.namespace != own && !self.input_secrets_from.contains(&secret.namespace) {
@@ -43,6 +63,14 @@ impl Corridor {
             }
         }
     }
+}
+
+/// JSON with the local names in its strings.
+fn localized(json: &str, secrets: &[SecretName]) -> String {
+    secrets.iter().fold(json.to_owned(), |json, SecretName { local, remote }| {
+        let quoted = serde_json::Value::from(local.as_str()).to_string();
+        json.replace(remote, &quoted[1..quoted.len() - 1])
+    })
 }
 
 fn reading(InputSecret { namespace, name }: &InputSecret) -> Attributes {
@@ -78,6 +106,14 @@ fn unreadable(user: &User, InputSecret { namespace, name }: &InputSecret, reason
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn failures_say_what_the_user_calls_a_secret() {
+        let secrets = [SecretName { local: "a\"b\"".into(), remote: "input-0123456789abcdef".into() }];
+        let json = r#"{"message":"Invalid value: \"input-0123456789abcdef\""}"#;
+        let told: serde_json::Value = serde_json::from_str(&localized(json, &secrets)).unwrap();
+        assert_eq!(told["message"], r#"Invalid value: "a"b"""#);
+    }
 
     #[test]
     fn refusals_say_what_to_do() {
