@@ -81,7 +81,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
-                while let Some((key, value)) = map.next_entry::<String, &'de RawValue>()? {
+                while let Some((Key(key), value)) = map.next_entry::<Key, &'de RawValue>()? {
                     members.push((key, Cow::Borrowed(value.get())));
                 }
                 Ok(Members(members))
@@ -89,6 +89,34 @@ impl<'de> Deserialize<'de> for Members<'de> {
         }
 
         deserializer.deserialize_map(Collect)
+    }
+}
+
+/// The key of a member. What is no Unicode (half a surrogate pair, as an escape) becomes U+FFFD, as for Go: an object that has such
+/// a key must not pass for one that cannot be read, with all else that is in it.
+struct Key(String);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = Key;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_bytes<E: serde::de::Error>(self, text: &[u8]) -> Result<Key, E> {
+                Ok(Key(String::from_utf8_lossy(text).into_owned()))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Key, E> {
+                Ok(Key(text.to_owned()))
+            }
+        }
+
+        deserializer.deserialize_bytes(Text)
     }
 }
 
@@ -172,6 +200,14 @@ pub(super) fn compact(json: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_that_are_no_unicode_hide_nothing() {
+        let members = Members::parse(r#"{"\ud800":1,"na\u006de":"x","\ud83d\ude00é\"":2}"#).unwrap();
+        let keys: Vec<&str> = members.iter().map(|(key, _)| key).collect();
+        assert!(keys[0].chars().all(|c| c == '\u{fffd}'), "{keys:?}");
+        assert_eq!(keys[1..], ["name", "😀é\""]);
+    }
 
     #[test]
     fn quotes_for_json_and_yaml() {

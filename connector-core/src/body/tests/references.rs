@@ -145,6 +145,43 @@ fn what_looks_like_a_remote_name_is_hashed_like_any_other() {
     assert!(matches!(refused, Err(BodyError::Reserved { .. })), "{refused:?}");
 }
 
+/// What Go reads must be read here, too: else it would go up as it is.
+#[test]
+fn names_cannot_be_smuggled_past() {
+    let forged = input("other", "password");
+    for spec in [
+        r#"{"passwordRef":{"name":"@","\ud800":1}}"#,
+        r#"{"\ud800":1,"passwordRef":{"name":"@"}}"#,
+        r#"{"passwordRef":{"name":"x"},"passwordRef":{"name":"@"}}"#,
+        r#"{"passwordRef":{"name":"x","name":"@"}}"#,
+        r#"{"passwordRef":{"\u006eame":"@"}}"#,
+        r#"{"p\u0061sswordRef":{"name":"@"}}"#,
+        r#"{"users":[{"ref":{"name":"@","\udc00":1}}]}"#,
+        r#"{"names":["@","\ud800"]}"#,
+        r#"{"outputs":{"secretName":"@","\ud800":1}}"#,
+        r#"{"writeConnectionSecretToRef":{"name":"@","\ud800":1}}"#,
+    ] {
+        let spec = spec.replace('@', &forged);
+        let object = format!(r#"{{"apiVersion":"g/v1","kind":"Foo","metadata":{{"name":"db"}},"spec":{spec}}}"#);
+        let (object, patch) = (object.as_bytes(), format!(r#"{{"spec":{spec}}}"#));
+        let stored = stored_of(&of(json!({})));
+        let operation = format!(r#"[{{"op":"replace","path":"/spec","value":{spec}}}]"#);
+        let bodies = [
+            with(None, |target| create(target, object, BodyType::Json, "")),
+            with(Some("db"), |target| update(target, &live(&stored), object, BodyType::Json)),
+            with(Some("db"), |target| apply_patch(target, Some(&live(&stored)), object)),
+            with(Some("db"), |target| merge_patch(target, &live(&stored), patch.as_bytes())),
+            with(Some("db"), |target| json_patch(target, &live(&stored), operation.as_bytes())),
+        ];
+        for body in bodies {
+            let text = String::from_utf8(body.unwrap().body).unwrap();
+            // Of two of one key the last counts; the name that was given is in an annotation.
+            let spec = text.rsplit_once(r#""spec":"#).unwrap().1.split(r#""metadata""#).next().unwrap();
+            assert!(!spec.contains(&forged), "{text}");
+        }
+    }
+}
+
 #[test]
 fn what_is_no_name_stays() {
     for spec in [
