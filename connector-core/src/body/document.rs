@@ -135,7 +135,8 @@ impl Document {
         }
         self.open();
         let Self::Object(members) = self else { return };
-        for (key, value) in patch.iter() {
+        // Of one key the last counts.
+        for (key, value) in patch.iter().collect::<BTreeMap<_, _>>() {
             match value {
                 "null" => drop(members.remove(key)),
                 value => {

@@ -89,7 +89,7 @@ fn translate(target: &Target<'_>, live: &Live, text: &str, mut patch: Members<'_
         let used = found.annotations.iter();
         own.extend(used.map(|(key, local)| (key.clone().into(), Some(local.clone()))));
         // What the rest of the object holds counts.
-        if metadata.get_some("resourceVersion").is_none() {
+        if metadata.get_some("resourceVersion").is_none_or(|version| version == "\"\"") {
             metadata.set("resourceVersion", quote(&live.resource_version));
         }
     }

@@ -55,7 +55,11 @@ impl Hashed {
     }
 
     /// The input secrets that an object consumes, each with the name of its copy, out of the object's annotations. An annotation
-    /// counts only while its key is the hash of its value; all others are passed over.
+    /// counts only while its key is the hash of its value; all others are passed over. After an apply by force they can tell of
+    /// more than the object still consumes.
+    ///
+    /// The hash says that the connector can have written the annotation, not that it has: whoever writes to the claim namespace
+    /// can, too. So whether objects of their namespace may consume Secrets of that one is for the caller to check again.
     pub fn inputs<'a>(
         &self,
         annotations: impl IntoIterator<Item = (&'a str, &'a str)>,

@@ -182,6 +182,16 @@ fn names_cannot_be_smuggled_past() {
     }
 }
 
+/// What is asked about is what will be stored.
+#[test]
+fn of_two_of_one_key_the_last_counts() {
+    let stored = stored_of(&of(json!({"passwordRef": {"name": "a", "namespace": "vault"}})));
+    let patch = br#"{"spec":{"passwordRef":null},"spec":{"passwordRef":null,"passwordRef":{"name":"b"}}}"#;
+    let done = with(Some("db"), |target| merge_patch(target, &live(&stored), patch)).unwrap();
+    assert_eq!(found(&done), [("vault", "b", "spec.passwordRef")]);
+    assert_eq!(value(&done.body)["spec"]["passwordRef"]["name"], input("vault", "b").as_str());
+}
+
 #[test]
 fn what_is_no_name_stays() {
     for spec in [
