@@ -118,6 +118,11 @@ fn mutated() -> impl Strategy<Value = String> {
                 .to_owned()
         ),
         Just(r#"{"preconditions":{"uid":"u"},"dryRun":["All"]}"#.to_owned()),
+        Just(
+            r#"{"apiVersion":"g/v","kind":"Foo","metadata":{"name":"db"},"spec":{"a":"x","n":["y"],"r":{"name":"p","namespace":"o","key":"k"},"u":[{"r":{"name":"q"}}]}}"#
+                .to_owned()
+        ),
+        Just(r#"[{"op":"add","path":"/spec/u","value":[{"r":{"name":"q"}}]},{"op":"test","path":"/spec/r/name","value":"imported"}]"#.to_owned()),
     ];
     let edits = proptest::collection::vec((any::<proptest::sample::Index>(), r#"[\[\]{}":,a0\n -]{0,2}"#), 0..3);
     (bodies, edits).prop_map(|(body, edits)| {
