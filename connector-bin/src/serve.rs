@@ -75,7 +75,12 @@ pub(crate) struct ServeArgs {
     #[serde(default)]
     connection_secrets: Option<bool>,
 
-    /// Labels that they get there; only in the file of --config
+    /// Copy the control plane's events about claims into the app cluster [default: true]
+    #[arg(long, env = "CONNECTOR_EVENTS", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(default)]
+    events: Option<bool>,
+
+    /// Labels that connection Secrets get there; only in the file of --config
     #[arg(skip)]
     #[serde(default)]
     connection_secret_labels: Option<BTreeMap<String, String>>,
@@ -159,6 +164,7 @@ fn configuration(args: ServeArgs) -> anyhow::Result<Config> {
     };
     let sync = SyncOptions {
         connection_secrets: args.connection_secrets.unwrap_or(true),
+        events: args.events.unwrap_or(true),
         labels: marks("connection-secret-labels", args.connection_secret_labels, true)?,
         annotations: marks("connection-secret-annotations", args.connection_secret_annotations, false)?,
     };
@@ -250,6 +256,7 @@ impl ServeArgs {
             admin_listen: self.admin_listen.or(other.admin_listen),
             service: self.service.or(other.service),
             connection_secrets: self.connection_secrets.or(other.connection_secrets),
+            events: self.events.or(other.events),
             connection_secret_labels: self.connection_secret_labels.or(other.connection_secret_labels),
             connection_secret_annotations: self.connection_secret_annotations.or(other.connection_secret_annotations),
             tls_cert_file: self.tls_cert_file.or(other.tls_cert_file),

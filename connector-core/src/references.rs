@@ -118,6 +118,11 @@ impl References {
         self.spec.is_empty()
     }
 
+    /// Whether there are fields that refer to input secrets.
+    pub fn refer_to_inputs(&self) -> bool {
+        self.spec.iter().any(|(_, node)| node.has(Sort::InputSecret))
+    }
+
     /// The members of `spec` that lead to one.
     pub(crate) fn in_spec(&self) -> &[(String, Node)] {
         &self.spec
@@ -151,6 +156,14 @@ impl References {
 const CONVENTIONAL: &str = "writeConnectionSecretToRef";
 
 impl Node {
+    fn has(&self, sort: Sort) -> bool {
+        match self {
+            Self::Members(members) => members.iter().any(|(_, node)| node.has(sort)),
+            Self::Each(node) => node.has(sort),
+            Self::Leaf(leaf) => leaf.sort == sort,
+        }
+    }
+
     fn touched_by(&self, pointer: &[&str]) -> bool {
         match (self, pointer) {
             (_, []) | (Self::Leaf(_), _) => true,

@@ -51,15 +51,17 @@ pub struct Config {
 pub struct SyncOptions {
     /// Whether connection Secrets appear in the app cluster. Default: yes.
     pub connection_secrets: bool,
-    /// Labels that they have there, beside the connector's own. Nothing is copied of those in the control plane. Default: none.
+    /// Whether the control plane's events about claims appear there. Default: yes.
+    pub events: bool,
+    /// Labels that connection Secrets have there, beside the connector's own. Nothing is copied of those in the control plane. Default: none.
     pub labels: BTreeMap<String, String>,
-    /// Annotations that they have there. Default: none.
+    /// Annotations that connection Secrets have there. Default: none.
     pub annotations: BTreeMap<String, String>,
 }
 
 impl Default for SyncOptions {
     fn default() -> Self {
-        Self { connection_secrets: true, labels: BTreeMap::new(), annotations: BTreeMap::new() }
+        Self { connection_secrets: true, events: true, labels: BTreeMap::new(), annotations: BTreeMap::new() }
     }
 }
 

@@ -153,6 +153,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     parts.spawn(claims.clone().follow(upstream.clone(), snapshots.clone()));
 
     let (drain, draining) = watch::channel(false);
+    let inputs = Arc::new(InputPolicy::of(&config));
     let corridor = Arc::new(Corridor {
         scheme: scheme.clone(),
         trust,
@@ -175,7 +176,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
         catalog: snapshots.clone(),
         service: config.service,
         options: Arc::new(config.sync),
-        inputs: Arc::new(InputPolicy::default()),
+        inputs,
         metrics: metrics.clone(),
     };
     let sync = tokio::spawn(sync.run(draining.clone()));

@@ -6,6 +6,7 @@ mod events;
 mod faults;
 mod front;
 mod identity;
+mod inputs;
 mod isolation;
 mod kubectl;
 mod lifecycle;

@@ -12,6 +12,8 @@ fn paths_lead_below_spec() {
     );
     let references = references.unwrap();
     assert!(!references.is_empty() && References::default().is_empty());
+    assert!(references.refer_to_inputs());
+    assert!(!References::new(["spec.outputs.secretName", "spec['a.b'][*]"], []).unwrap().refer_to_inputs());
     let keys: Vec<&str> = references.in_spec().iter().map(|(key, _)| key.as_str()).collect();
     assert_eq!(keys, ["outputs", "a.b", "users"]);
 }

@@ -71,7 +71,12 @@ impl Syncer {
                 inputs::run(self).await;
             }
         };
-        tokio::join!(secrets, inputs, events::run(self));
+        let events = async {
+            if self.options.events {
+                events::run(self).await;
+            }
+        };
+        tokio::join!(secrets, inputs, events, std::future::pending::<()>());
     }
 }
 

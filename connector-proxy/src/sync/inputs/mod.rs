@@ -161,7 +161,7 @@ impl Inputs {
                 self.copies = Some(copies);
             }
             watcher::Event::Apply(secret) if is_copy(&scheme, &secret) => {
-                self.see(&secret.name_any(), Some(There::of(&secret)))
+                self.see(&secret.name_any(), Some(There::of(&secret)));
             }
             watcher::Event::Delete(secret) => self.see(&secret.name_any(), None),
             watcher::Event::InitApply(_) | watcher::Event::Apply(_) => {}

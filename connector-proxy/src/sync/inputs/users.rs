@@ -8,6 +8,7 @@ use connector_core::origin::{Hashed, InputSecret};
 use tokio::time::Instant;
 
 use crate::claims::Claim;
+use crate::config::Config;
 
 /// What claims may use. Default: nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,15 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
+    /// What a configuration allows.
+    pub(crate) fn of(config: &Config) -> Self {
+        let kinds = config.apis.iter().filter(|api| api.references.refer_to_inputs());
+        Self {
+            kinds: kinds.map(|api| (api.group.clone(), api.kind.clone())).collect(),
+            namespaces: config.input_secrets_from.clone(),
+        }
+    }
+
     fn allows(&self, claim: &Claim, secret: &InputSecret) -> bool {
         let is_near = secret.namespace == claim.origin.namespace || self.namespaces.contains(&secret.namespace);
         is_near && self.kinds.contains(&(claim.group.clone(), claim.kind.clone()))
@@ -158,7 +168,7 @@ mod tests {
     fn what_the_configuration_does_not_allow_is_not_copied() {
         let (own, shared) = (secret("team", "password"), secret("shared", "password"));
         let name = |secret: &InputSecret| scheme().input_name(&secret.namespace, &secret.name);
-        let claim = claim("one", &[own.clone(), shared.clone()]);
+        let claim = claim("one", &[own.clone(), shared]);
         let mut off = users(Policy::default());
         assert!(off.observe("1", Some(&claim)).is_empty(), "of no kind");
         let kinds = BTreeSet::from([("g.org".to_owned(), "Thing".to_owned())]);
