@@ -153,9 +153,14 @@ async fn a_composite_is_described_with_its_events() -> Result<()> {
     let secret = stored["spec"]["writeConnectionSecretToRef"]["name"].as_str().context("a name")?;
     let message = format!("cannot compose {CLAIM_NAMESPACE}/{name}: secret \"{secret}\" is in the way of {name}.");
     corridor.crossplane.fail(CLAIM_NAMESPACE, name, &message);
-    let failed = of_reason(&app, "--namespace=default", "ComposeResources").await?;
     let told = "cannot compose default/my-keys: secret \"my-keys-connection-details\" is in the way of my-keys.";
-    ensure!(failed.iter().any(|event| event["message"].as_str().is_some_and(|text| text.contains(told))), "{failed:?}");
+    // There are others of that reason before.
+    eventually("the failure to be told", || async {
+        let failed = of_reason(&app, "--namespace=default", "ComposeResources").await?;
+        let says = |event: &Value| event["message"].as_str().is_some_and(|text| text.contains(told));
+        Ok(if failed.iter().any(says) { Ok(()) } else { Err(format!("{failed:?}")) })
+    })
+    .await?;
     ensure!(app.ok(["describe", "useraccesskey", "my-keys"]).await?.contains(told));
 
     // By the newer API, as a series.
