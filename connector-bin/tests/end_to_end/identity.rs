@@ -1,6 +1,7 @@
 //! Who may do what: the app cluster's RBAC, and nobody without the front's certificate.
 
 use anyhow::{Result, ensure};
+use serde_json::Value;
 use testkit::connector::{Connector, ConnectorOptions};
 use testkit::eventually;
 use tokio::process::Command;
@@ -83,6 +84,28 @@ async fn the_documented_rights_are_enough() -> Result<()> {
     })
     .await?;
     kubectl.ok(["label", "kubernetescluster", "db", "a=b"]).await?;
+    // What comes back takes every right on Secrets and events: one that is made immutable is deleted and written anew.
+    let get = ["get", "secret", "db-kubeconfig", "-o", "json"];
+    let written = eventually("the connection Secret", || async {
+        let get = kubectl.run(get).await?;
+        Ok(if get.status.success() { Ok(serde_json::from_str::<Value>(&get.stdout)?) } else { Err(get.stderr) })
+    })
+    .await?;
+    for edit in [r#"{"data":{"more":"eA=="}}"#, r#"{"immutable":true}"#] {
+        kubectl.ok(["patch", "secret", "db-kubeconfig", "--type=merge", "-p", edit]).await?;
+        eventually("the edit to be put right", || async {
+            let now = kubectl.run(get).await?;
+            let now: Value = serde_json::from_str(&now.stdout).unwrap_or_default();
+            let right = now["data"] == written["data"] && now["immutable"].is_null();
+            Ok(if right { Ok(()) } else { Err(now.to_string()) })
+        })
+        .await?;
+    }
+    eventually("an event of the control plane", || async {
+        let described = kubectl.ok(["describe", "kubernetescluster", "db"]).await?;
+        Ok(if described.contains("BindCompositeResource") { Ok(()) } else { Err(described) })
+    })
+    .await?;
     kubectl.ok(["delete", "kubernetesclusters", "--all", "--timeout=60s"]).await?;
     // The serving CA outlives a restart.
     connector.restart().await?;

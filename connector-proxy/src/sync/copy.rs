@@ -156,3 +156,49 @@ pub(super) fn code(error: &kube::Error) -> Option<(u16, &str)> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(changed: &Value) -> Secret {
+        let mut secret = json!({ "type": "Opaque", "data": { "a": "eHk=", "b": "eg==" } });
+        json_merge(&mut secret, changed);
+        serde_json::from_value(secret).unwrap()
+    }
+
+    fn json_merge(object: &mut Value, changed: &Value) {
+        for (key, value) in changed.as_object().into_iter().flatten() {
+            object[key] = value.clone();
+        }
+    }
+
+    #[test]
+    fn contents_differ_where_secrets_do() {
+        let content = |changed: Value| Content::of(&secret(&changed));
+        let same = content(json!({ "metadata": { "labels": { "a": "b" } }, "immutable": false }));
+        assert_eq!(content(json!({})), same, "of the metadata nothing counts");
+        for changed in [
+            json!({ "type": "other" }),
+            json!({ "immutable": true }),
+            json!({ "data": { "a": "eHk=" } }),
+            json!({ "data": { "a": "eHk=", "b": "" } }),
+            // The same bytes, divided otherwise.
+            json!({ "data": { "a": "eA==", "yb": "eg==" } }),
+            json!({ "data": null }),
+        ] {
+            assert_ne!(content(json!({})), content(changed.clone()), "{changed}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_changed_is_written_anew() {
+        let there = |changed: Value| There::of(&secret(&changed));
+        let wanted = Content::of(&secret(&json!({})));
+        assert!(!there(json!({ "data": {} })).is_fixed(&wanted));
+        assert!(there(json!({ "type": "other" })).is_fixed(&wanted));
+        assert!(there(json!({ "immutable": true })).is_fixed(&wanted), "nobody can take that back");
+        let immutable = json!({ "immutable": true });
+        assert!(!there(immutable.clone()).is_fixed(&Content::of(&secret(&immutable))));
+    }
+}

@@ -63,7 +63,7 @@ impl Conflicts {
     /// Takes note of where a claim wants its connection Secret, as far as that is known.
     pub(super) fn want(&mut self, claim: &Claim) {
         let place = claim.connection_secret().map(|name| (claim.origin.namespace.clone(), name.to_owned()));
-        if self.wanted.get(&claim.uid) == place.as_ref() && place.is_some() {
+        if self.wanted.get(&claim.uid) == place.as_ref() {
             return;
         }
         self.forget(claim);

@@ -226,14 +226,24 @@ impl Secrets {
                 gone.iter().for_each(|name| self.unsee(name));
             }
             watcher::Event::Apply(secret) => self.see(secret),
-            watcher::Event::Delete(secret) => self.unsee(&secret.name_any()),
+            watcher::Event::Delete(secret) => {
+                let name = secret.name_any();
+                if let Some(source) = self.sources.get(&name)
+                    && let Some(place) = &source.place
+                {
+                    self.conflicts.clear(&source.owner.uid, place);
+                }
+                self.unsee(&name);
+            }
         }
     }
 
     fn see(&mut self, secret: Secret) {
         let name = secret.name_any();
         let Some(source) = Source::of(&secret) else { return self.unsee(&name) };
-        let same = |before: &Source| before.uid == source.uid && before.content == source.content;
+        let same = |before: &Source| {
+            (&before.uid, &before.content, &before.owner) == (&source.uid, &source.content, &source.owner)
+        };
         if self.sources.get(&name).is_some_and(same) {
             return;
         }
@@ -302,6 +312,11 @@ impl Secrets {
         let local = claim.local_secret_name(&self.sync.scheme, name)?;
         let owner = OwnerReference { name: claim.origin.name.clone(), ..source.owner.clone() };
         let place = (claim.origin.namespace.clone(), local);
+        if is_credential(&source.content.kind) {
+            let why = format!("Secrets of type {} give access to this cluster, and are not taken", source.content.kind);
+            self.conflicts.refused(&claim, &place, &why);
+            return None;
+        }
         self.note_place(name, &place);
         let copy = self.copies.as_ref()?.get(&place).cloned();
         if let Some(copy) = &copy {
@@ -407,6 +422,11 @@ impl Secrets {
             _ => {}
         }
     }
+}
+
+/// Whether a Secret of this type is itself a right in the app cluster: whoever has the control plane must not give that out.
+fn is_credential(kind: &str) -> bool {
+    kind == "kubernetes.io/service-account-token" || kind.starts_with("bootstrap.kubernetes.io/")
 }
 
 fn place(secret: &Secret) -> Place {
