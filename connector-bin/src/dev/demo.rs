@@ -6,6 +6,7 @@ use anyhow::{Context, bail, ensure};
 use connector_core::origin::{LABEL_CLUSTER, LABEL_NAME, LABEL_NAMESPACE};
 use connector_proxy::embedded::example;
 use futures::{StreamExt, pin_mut};
+use k8s_openapi::api::core::v1::{Event, Secret};
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, WatchEvent,
     WatchParams,
@@ -90,6 +91,7 @@ pub(super) async fn play(stage: &Stage) -> anyhow::Result<()> {
     step("Apply a claim in the app cluster", apply(&sides)).await?;
     step("It becomes ready: `kubectl get` in the app cluster", become_ready(&sides)).await?;
     step("The same object in the control plane", show_remote(&sides)).await?;
+    step("What comes back to the app cluster: its connection Secret and its events", come_back(&sides)).await?;
     step("Change it in the app cluster while watching there", change(&sides)).await?;
     step("Delete it in the app cluster", delete(&sides)).await?;
     say("\nDone: every step did what it should.");
@@ -165,6 +167,34 @@ async fn show_remote(sides: &Sides) -> anyhow::Result<()> {
     let local = sides.local().get(sides.name()).await?;
     ensure!(local.uid() == object.uid(), "the uid differs between the two sides");
     Ok(())
+}
+
+async fn come_back(sides: &Sides) -> anyhow::Result<()> {
+    let name = sides.claim.pointer("/spec/writeConnectionSecretToRef/name").and_then(Value::as_str);
+    let name = name.context("the example asks for no connection Secret")?;
+    let secrets = Api::<Secret>::namespaced(sides.app.client.clone(), NAMESPACE);
+    let secret = until(|| secrets.get_opt(name)).await?;
+    let owner = secret.owner_references().iter().find(|owner| owner.name == sides.name());
+    ensure!(owner.is_some(), "Secret {name} is owned by {:?}", secret.owner_references());
+    let keys: Vec<&str> = secret.data.iter().flatten().map(|(key, _)| key.as_str()).collect();
+    say(&format!("  Secret {NAMESPACE}/{name}: {}", keys.join(", ")));
+    let events = Api::<Event>::namespaced(sides.app.client.clone(), NAMESPACE);
+    let about = format!("involvedObject.name={}", sides.name());
+    let about = ListParams::default().fields(&about);
+    let event = until(|| async { Ok(events.list(&about).await?.items.pop()) }).await?;
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    say(&format!("  {} {}: {}", text(&event.type_), text(&event.reason), text(&event.message)));
+    Ok(())
+}
+
+/// Looks until there is something.
+async fn until<T, F: Future<Output = kube::Result<Option<T>>>>(mut look: impl FnMut() -> F) -> anyhow::Result<T> {
+    loop {
+        if let Some(found) = look().await? {
+            return Ok(found);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 async fn change(sides: &Sides) -> anyhow::Result<()> {
