@@ -74,9 +74,12 @@ async fn main() -> Result<()> {
     let mut stage = Stage::start(&options).await?;
     let mut memory = vec![at_rest("without claims", &stage, &options).await?];
 
-    stage.connector.terminate().await?;
     println!("| what | measured | beside it |\n|---|---|---|");
-    let (posts, remote) = stage.fill().await?;
+    let posts = stage.create_bystanders().await?;
+    let owners = stage.create_claims().await?;
+    memory.push(at_rest("with claims, without Secrets", &stage, &options).await?);
+    stage.connector.terminate().await?;
+    let remote = stage.create_secrets(&owners).await?;
     let first = first_sync(&mut stage, &options, posts, remote).await?;
     memory.push(at_rest("after the first sync", &stage, &options).await?);
 
@@ -168,9 +171,9 @@ async fn restart(stage: &mut Stage, options: &Options) -> Result<Requests> {
     let requests = stage.requests.since(mark)?;
     let writes = requests.writes("secrets");
     ensure!(writes == 0 && heard.is_silent(), "{writes} Secrets were written that were right");
-    let quiet = requests.last("secrets").map(|last| last.duration_since(clock)).transpose()?.unwrap_or_default();
+    let quiet = requests.last_read("secrets").map(|last| last.duration_since(clock)).transpose()?.unwrap_or_default();
     println!(
-        "| restart with everything right: ready; leads; its last answer about Secrets after | {}; {}; {} | Secrets written: {writes} |",
+        "| restart with everything right: ready; leads; has read all Secrets | {}; {}; {} | Secrets written: {writes} |",
         times::show(ready),
         times::show(leads),
         times::show(quiet),

@@ -20,8 +20,8 @@ pub(crate) struct Logs {
     paths: [PathBuf; 2],
 }
 
-/// A place in both logs.
-#[derive(Clone, Copy)]
+/// A place in both logs; by default the beginning.
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Mark([usize; 2]);
 
 /// What was asked between two places.
@@ -111,9 +111,14 @@ impl Requests {
         writes.map(|(_, count, _)| count).sum()
     }
 
-    /// When the last request about a resource was answered.
-    pub(crate) fn last(&self, resource: &str) -> Option<SystemTime> {
-        self.of(resource).map(|(.., last)| last).max()
+    /// When the last list, or page of one, was answered, or the last watch began.
+    pub(crate) fn last_read(&self, resource: &str) -> Option<SystemTime> {
+        self.of(resource).filter(|(verb, ..)| ["list", "watch"].contains(verb)).map(|(.., last)| last).max()
+    }
+
+    /// How many watches of a resource began.
+    pub(crate) fn watches(&self, resource: &str) -> usize {
+        self.of(resource).filter(|(verb, ..)| *verb == "watch").map(|(_, count, _)| count).sum()
     }
 }
 

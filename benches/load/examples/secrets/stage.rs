@@ -19,10 +19,11 @@ use testkit::crossplane::Crossplane;
 use testkit::{Cluster, eventually, fixtures};
 
 use crate::listen::{Heard, Wanted};
-use crate::requests::{Logs, USER};
+use crate::requests::{Logs, Mark, USER};
 use crate::{AT_ONCE, Options};
 
 const API: &str = "k8s.starter.org/v1alpha1";
+const CLAIMS: &str = "kubernetesclusters";
 const CLAIM_NAMESPACE: &str = "claims";
 /// Where the Secrets of the app cluster lie that nobody syncs.
 const BYSTANDERS: &str = "bystanders";
@@ -97,38 +98,48 @@ impl Stage {
         Ok(metrics.lines().any(|line| line == "connector_leader 1"))
     }
 
-    /// Writes Secrets of the app cluster that nobody syncs, then the claims, then their Secrets in the control plane. Gives how long
-    /// the Secrets took in both.
-    pub(crate) async fn fill(&self) -> Result<(Duration, Duration)> {
+    /// Writes Secrets of the app cluster that nobody syncs; gives how long that took.
+    pub(crate) async fn create_bystanders(&self) -> Result<Duration> {
         let bystanders = Api::<Secret>::namespaced(self.app_client.clone(), BYSTANDERS);
-        let started = Instant::now();
-        self.each(self.options.claims, |index| {
-            let secret = self.secret(index, bystander(index), None);
-            let bystanders = &bystanders;
-            async move { bystanders.create(&PostParams::default(), &secret).await.map(drop).context("a POST") }
-        })
-        .await?;
-        let local = started.elapsed();
+        self.create(&bystanders, |index| self.secret(index, bystander(index), None)).await
+    }
 
+    /// Writes the claims; gives what makes each of them an owner. The connector runs, and the app cluster's garbage collector has
+    /// learned of the API: what it sees an owner of before the owner, it asks for one by one, ten in a second.
+    pub(crate) async fn create_claims(&self) -> Result<Vec<OwnerReference>> {
+        if !self.options.smoke {
+            eventually("the garbage collector to watch claims, as the connector does", || async {
+                let watches = self.requests.since(Mark::default())?.watches(CLAIMS);
+                Ok(if watches >= 2 { Ok(()) } else { Err(format!("{watches} watches")) })
+            })
+            .await?;
+        }
         let claims = stream::iter(0..self.options.claims).map(|index| self.create_claim(index));
-        let mut owners: Vec<(usize, OwnerReference)> = claims.buffer_unordered(AT_ONCE).try_collect().await?;
-        owners.sort_unstable_by_key(|(index, _)| *index);
+        claims.buffered(AT_ONCE).try_collect().await
+    }
+
+    /// Writes the claims' Secrets in the control plane; gives how long that took.
+    pub(crate) async fn create_secrets(&self, owners: &[OwnerReference]) -> Result<Duration> {
         let sources = Api::<Secret>::namespaced(self.control_plane_client.clone(), CLAIM_NAMESPACE);
+        let owner = |index: usize| owners.get(index).cloned();
+        self.create(&sources, |index| self.secret(index, self.remote_name(index), owner(index))).await
+    }
+
+    async fn create(&self, api: &Api<Secret>, secret: impl Fn(usize) -> Secret) -> Result<Duration> {
         let started = Instant::now();
         self.each(self.options.claims, |index| {
-            let secret = self.secret(index, self.remote_name(index), Some(owners[index].1.clone()));
-            let sources = &sources;
-            async move { sources.create(&PostParams::default(), &secret).await.map(drop).context("a POST") }
+            let secret = secret(index);
+            async move { api.create(&PostParams::default(), &secret).await.map(drop).context("cannot create a Secret") }
         })
         .await?;
-        Ok((local, started.elapsed()))
+        Ok(started.elapsed())
     }
 
     /// As the connector would have stored it.
-    async fn create_claim(&self, index: usize) -> Result<(usize, OwnerReference)> {
+    async fn create_claim(&self, index: usize) -> Result<OwnerReference> {
         let resource = ApiResource::from_gvk_with_plural(
             &GroupVersionKind::gvk("k8s.starter.org", "v1alpha1", "KubernetesCluster"),
-            "kubernetesclusters",
+            CLAIMS,
         );
         let claims =
             Api::<DynamicObject>::namespaced_with(self.control_plane_client.clone(), CLAIM_NAMESPACE, &resource);
@@ -151,15 +162,14 @@ impl Stage {
         }))?;
         let claim =
             claims.create(&PostParams::default(), &claim).await.with_context(|| format!("cannot create {name}"))?;
-        let owner = OwnerReference {
+        Ok(OwnerReference {
             api_version: API.to_owned(),
             kind: "KubernetesCluster".to_owned(),
             name: claim.name_any(),
             uid: claim.uid().context("a claim without UID")?,
             controller: Some(true),
             block_owner_deletion: Some(true),
-        };
-        Ok((index, owner))
+        })
     }
 
     fn secret(&self, index: usize, name: String, owner: Option<OwnerReference>) -> Secret {
