@@ -36,7 +36,8 @@ use crate::registrar::OWNER_LABEL;
 const CONNECTION_SECRET: &str = "connection.crossplane.io/v1alpha1";
 /// How many Secrets are written at a time.
 const PARALLEL: usize = 16;
-/// How many Secrets are held, data and all, until they are written; the others are read again.
+/// How many Secrets are held, data and all, until they are written; the control plane's watch waits meanwhile. What is not held,
+/// as its claim was not known yet or a write failed, is read again.
 const HELD: usize = 256;
 /// How soon it is looked whether something is still in the way that the first time was.
 const SECOND_LOOK: Duration = Duration::from_secs(1);
@@ -145,7 +146,8 @@ impl Secrets {
                     Ok(event) => self.observe_copy(event, &mut copies_listing),
                     Err(error) => self.complain("app cluster", &error),
                 },
-                Some(event) = sources.next() => match event {
+                // Each that is held is queued, so there is room as soon as some are written.
+                Some(event) = sources.next(), if self.held.len() < HELD => match event {
                     Ok(event) => self.observe_source(event, &mut sources_listing),
                     Err(error) => self.complain("control plane", &error),
                 },
@@ -251,7 +253,7 @@ impl Secrets {
         self.of_owner.entry(source.owner.uid.clone()).or_default().insert(name.clone());
         let is_wanted = self.claim_of(&source).is_some();
         self.sources.insert(name.clone(), source);
-        if is_wanted && self.held.len() < HELD {
+        if is_wanted {
             self.held.insert(name.clone(), secret);
         }
         self.queue.add(name);
