@@ -27,7 +27,7 @@ async fn one_of_two_replicas_writes() -> Result<()> {
     let started = std::time::Instant::now();
     ensure!(second.terminate().await?.success());
     eventually("the first to lead again", || async { leads(&corridor.connector).await }).await?;
-    ensure!(started.elapsed().as_secs() < 12, "the Lease was not given back: {:?}", started.elapsed());
+    ensure!(started.elapsed().as_secs() < 14, "the Lease was not given back: {:?}", started.elapsed());
     rotate(&corridor, "default", "db", "https://first.example.test").await?;
     secret_with(&app, "default", "db-conn", "kubeconfig", "https://first.example.test").await?;
     let log = corridor.connector.log()?;
