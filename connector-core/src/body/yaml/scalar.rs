@@ -64,9 +64,10 @@ fn plain(text: &str) -> String {
     }
     let options = serde_saphyr::options! { legacy_octal_numbers: true, emit_comments: false, with_snippet: false };
     let read = |text: &str| serde_saphyr::from_str_with_options(text, options.clone()).map(|Json(json)| json);
-    // Go leaves every underscore of a number out; what is none stays as it is, were it a marker or a truth without them.
+    // Go leaves every underscore of a number out that begins with a digit or a sign; what is none stays as it is, were it a marker or a truth without them.
     let is_number = |json: &String| json.starts_with(|first: char| first == '-' || first.is_ascii_digit());
-    let as_number = text.contains('_').then(|| read(&text.replace('_', "")).ok().filter(is_number)).flatten();
+    let may_have_them = text.contains('_') && !text.starts_with('.');
+    let as_number = may_have_them.then(|| read(&text.replace('_', "")).ok().filter(is_number)).flatten();
     as_number.or_else(|| read(text).ok()).unwrap_or_else(|| quote(text))
 }
 
