@@ -59,6 +59,18 @@ impl Syncer {
         Arc::new(Recorder::new(self.app_cluster.clone(), &self.service))
     }
 
+    /// Works, and begins anew with each other kubeconfig of the control plane. Never returns.
+    async fn with_each_kubeconfig<F: Future<Output = ()>>(&self, work: impl Fn() -> F) {
+        let mut generation = self.upstream.generation();
+        loop {
+            generation.mark_unchanged();
+            tokio::select! {
+                () = work() => {}
+                Ok(()) = generation.changed() => {}
+            }
+        }
+    }
+
     /// Never returns.
     async fn parts(&self) {
         let secrets = async {

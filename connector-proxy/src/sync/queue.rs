@@ -108,6 +108,14 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
     }
 }
 
+/// Waits for a moment; for ever where there is none.
+pub(super) async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -37,27 +37,20 @@ impl Recorder {
         Self { local: LocalEvents::new(app_cluster, service), said: Mutex::default() }
     }
 
-    /// Records a warning about `claim`, whose API has the version `api_version` (`group/version`). The same said again counts one
+    /// Records a warning about `claim`. The same said again counts one
     /// event up, once a minute at most. What cannot be written is no loss but of the event.
-    pub(crate) async fn warn(&self, claim: &Claim, api_version: &str, reason: &str, message: &str) {
+    pub(crate) async fn warn(&self, claim: &Claim, reason: &str, message: &str) {
         let namespace = &claim.origin.namespace;
         let name = name_of(&claim.origin.name, &[&claim.uid, reason, message]);
         if !self.is_due(namespace, &name) {
             return;
         }
-        if let Err(error) = self.write(claim, &name, api_version, reason, message).await {
+        if let Err(error) = self.write(claim, &name, reason, message).await {
             tracing::debug!(error = %Chain(&error), namespace, name, "an event was not written");
         }
     }
 
-    async fn write(
-        &self,
-        claim: &Claim,
-        name: &str,
-        api_version: &str,
-        reason: &str,
-        message: &str,
-    ) -> Result<(), kube::Error> {
+    async fn write(&self, claim: &Claim, name: &str, reason: &str, message: &str) -> Result<(), kube::Error> {
         let namespace = &claim.origin.namespace;
         let api = self.local.in_namespace(namespace);
         // Whole seconds, as other recorders write them.
@@ -72,7 +65,7 @@ impl Recorder {
         let event = Event {
             metadata: self.local.metadata(namespace, name),
             involved_object: ObjectReference {
-                api_version: Some(api_version.to_owned()),
+                api_version: Some(claim.api_version.clone()),
                 kind: Some(claim.kind.clone()),
                 name: Some(claim.origin.name.clone()),
                 namespace: Some(namespace.clone()),
@@ -129,7 +122,7 @@ mod tests {
         let stand = Arc::new(Stand::default());
         let service = "kube-system/connector".parse().unwrap();
         let say = async |recorder: &Recorder, message: &str| {
-            recorder.warn(&claim, "g.org/v1", "SecretInTheWay", message).await;
+            recorder.warn(&claim, "SecretInTheWay", message).await;
         };
         let recorder = Recorder::new(stand.client(), &service);
         say(&recorder, "a Secret is in the way").await;

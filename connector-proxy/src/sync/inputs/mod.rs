@@ -6,7 +6,7 @@
 
 mod users;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ use self::users::Users;
 use super::Syncer;
 use super::copy::{Content, There, Trouble, code, delete, put};
 use super::events::Recorder;
-use super::queue::Queue;
+use super::queue::{Queue, until};
 use crate::chain::Chain;
 
 /// How many copies are written at a time.
@@ -40,17 +40,9 @@ const LINGER: Duration = Duration::from_secs(10);
 /// The reason of the events.
 const FAILED: &str = "InputSecretNotCopied";
 
-/// Syncs until the control plane's kubeconfig changes, then begins anew; never returns.
+/// Never returns.
 pub(super) async fn run(sync: &Syncer) {
-    let mut generation = sync.upstream.generation();
-    loop {
-        generation.mark_unchanged();
-        let mut inputs = Inputs::new(sync.clone());
-        tokio::select! {
-            () = inputs.run() => {}
-            Ok(()) = generation.changed() => {}
-        }
-    }
+    sync.with_each_kubeconfig(|| async { Inputs::new(sync.clone()).run().await }).await;
 }
 
 /// One look at both sides, kept up to date. Keys are names of copies.
@@ -63,7 +55,8 @@ struct Inputs {
     copies: Option<HashMap<String, There>>,
     queue: Queue<String>,
     telling: JoinSet<()>,
-    is_refused: bool,
+    /// What was complained of, so that it is said once.
+    complained: BTreeSet<&'static str>,
 }
 
 /// What became of one copy.
@@ -83,7 +76,7 @@ impl Inputs {
             copies: None,
             queue: Queue::default(),
             telling: JoinSet::new(),
-            is_refused: false,
+            complained: BTreeSet::new(),
         }
     }
 
@@ -111,12 +104,6 @@ impl Inputs {
                 }
             }
             let due = self.queue.next_due();
-            let due = async {
-                match due {
-                    Some(due) => tokio::time::sleep_until(due).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 Some(event) = copies.next() => match event {
                     Ok(event) => self.observe_copy(event, &mut listing),
@@ -132,15 +119,15 @@ impl Inputs {
                     changed.into_iter().for_each(|name| self.queue.add(name));
                 }
                 Some(attempt) = writes.next() => self.finish(attempt),
-                () = due => {}
+                () = until(due) => {}
             }
             while self.telling.try_join_next().is_some() {}
         }
     }
 
-    fn complain(&mut self, side: &str, rights: &str, error: &watcher::Error) {
+    fn complain(&mut self, side: &'static str, rights: &str, error: &watcher::Error) {
         let refused = crate::watch::code(error).is_some_and(|code| code == 401 || code == 403);
-        if refused && !std::mem::replace(&mut self.is_refused, true) {
+        if refused && self.complained.insert(side) {
             warn!(error = %Chain(error), "input secrets are not copied: grant {rights} on secrets of the {side}");
         } else {
             debug!(error = %Chain(error), side, "the watch of input secrets failed");
@@ -285,7 +272,7 @@ impl Inputs {
         let message = format!("Secret {:?} of namespace {:?} is not copied: {why}", used.name, used.namespace);
         for claim in self.users.who(name).filter_map(|uid| self.sync.claims.get(uid)) {
             let (recorder, message) = (self.recorder.clone(), message.clone());
-            self.telling.spawn(async move { recorder.warn(&claim, &claim.api_version, FAILED, &message).await });
+            self.telling.spawn(async move { recorder.warn(&claim, FAILED, &message).await });
         }
     }
 }

@@ -183,7 +183,7 @@ impl Conflicts {
             open.tell_at = now + crate::jitter::around(TELL_AGAIN);
             let (recorder, claim) = (self.recorder.clone(), open.claim.clone());
             let (reason, message) = (open.reason, open.message.clone());
-            self.telling.spawn(async move { recorder.warn(&claim, &claim.api_version, reason, &message).await });
+            self.telling.spawn(async move { recorder.warn(&claim, reason, &message).await });
         }
     }
 }

@@ -25,7 +25,7 @@ use self::conflicts::Conflicts;
 use self::content::{Copy, Marks, Source};
 use self::work::Attempt;
 use super::Syncer;
-use super::queue::Queue;
+use super::queue::{Queue, until};
 use crate::chain::Chain;
 use crate::claims::Claim;
 use crate::registrar::OWNER_LABEL;
@@ -43,17 +43,9 @@ const NEXT_LOOK: Duration = Duration::from_secs(20);
 /// Namespace and name of a Secret of the app cluster.
 type Place = (String, String);
 
-/// Syncs until the control plane's kubeconfig changes, then begins anew; never returns.
+/// Never returns.
 pub(super) async fn run(sync: &Syncer) {
-    let mut generation = sync.upstream.generation();
-    loop {
-        generation.mark_unchanged();
-        let mut secrets = Secrets::new(sync.clone());
-        tokio::select! {
-            () = secrets.run() => {}
-            Ok(()) = generation.changed() => {}
-        }
-    }
+    sync.with_each_kubeconfig(|| async { Secrets::new(sync.clone()).run().await }).await;
 }
 
 /// One look of both sides, kept up to date.
@@ -123,12 +115,6 @@ impl Secrets {
                 }
             }
             let due = self.queue.next_due().into_iter().chain(self.conflicts.next_due()).min();
-            let due = async {
-                match due {
-                    Some(due) => tokio::time::sleep_until(due).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 Some(event) = copies.next() => match event {
                     Ok(event) => self.observe_copy(event, &mut copies_listing),
@@ -141,7 +127,7 @@ impl Secrets {
                 },
                 Some(claim) = claims.recv() => self.observe_claim(&claim),
                 Some(attempt) = writes.next() => self.finish(attempt),
-                () = due => {}
+                () = until(due) => {}
             }
             self.conflicts.tell();
         }
