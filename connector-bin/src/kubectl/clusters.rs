@@ -1,0 +1,42 @@
+//! The options that say which clusters are meant.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use connector_ops::Access;
+
+/// The app cluster, by kubectl's own options.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct AppCluster {
+    /// Kubeconfig of the app cluster [default: $KUBECONFIG, else ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+
+    /// Context of the app cluster in its kubeconfig [default: the current one]
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+}
+
+/// The control plane.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ControlPlane {
+    /// Kubeconfig of the control plane [default: $KUBECONFIG, else ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    control_plane_kubeconfig: Option<PathBuf>,
+
+    /// Context of the control plane in its kubeconfig [default: the current one]
+    #[arg(long, value_name = "NAME")]
+    control_plane_context: Option<String>,
+}
+
+impl AppCluster {
+    pub(crate) fn access(&self) -> Access {
+        Access { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() }
+    }
+}
+
+impl ControlPlane {
+    pub(crate) fn access(&self) -> Access {
+        Access { kubeconfig: self.control_plane_kubeconfig.clone(), context: self.control_plane_context.clone() }
+    }
+}

@@ -1,0 +1,3 @@
+//! The kubectl plugin against real clusters: what it does, what it prints, and the code that it ends with.
+
+mod setup;

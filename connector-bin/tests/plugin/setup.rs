@@ -1,0 +1,1 @@
+//! What most tests start from.
