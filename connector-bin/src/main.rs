@@ -2,6 +2,8 @@
 
 #[cfg(feature = "embedded")]
 mod dev;
+#[cfg(test)]
+mod reference;
 mod serve;
 
 use std::io::IsTerminal;
