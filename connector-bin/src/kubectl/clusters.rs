@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use connector_ops::Access;
 
-/// The app cluster, by kubectl's own options.
+/// The app cluster, by kubectl's own options, and the connector in it.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct AppCluster {
     /// Kubeconfig of the app cluster [default: $KUBECONFIG, else ~/.kube/config]
@@ -15,6 +15,14 @@ pub(crate) struct AppCluster {
     /// Context of the app cluster in its kubeconfig [default: the current one]
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
+
+    /// Namespace of the app cluster where the connector is installed
+    #[arg(short, long, value_name = "NAME", default_value = "kube-system")]
+    pub(crate) namespace: String,
+
+    /// Name of the installation, of which everything in the app cluster is named
+    #[arg(long, value_name = "NAME", default_value = "connector")]
+    pub(crate) release: String,
 }
 
 /// The control plane.

@@ -1,10 +1,23 @@
 //! The kubectl plugin: `kubectl connector`.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `clusters` | the options that say which clusters are meant |
+//! | `completion` | completion in shells, directly and through kubectl |
+//! | `manual` | man pages |
+//!
+//! Every other module is the command of its name: its options, and how its result is told. What it does is in `connector-ops`.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "results go to stdout, progress and errors to stderr")]
 
 mod clusters;
+mod completion;
+mod manual;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use connector_proxy::Chain;
 
 /// Installs, observes and moves control plane connectors.
 #[derive(Parser)]
@@ -16,10 +29,28 @@ struct Cli {
 
 /// One variant for each command; what it does is in the module of its name.
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    Completion(completion::CompletionArgs),
+    #[command(name = "__complete", hide = true)]
+    Complete(completion::CompleteArgs),
+    #[command(hide = true)]
+    Man(manual::ManArgs),
+}
+
+/// How every command ends: with its exit code (0 success or healthy, 1 unhealthy), or an error, which is printed and ends with 1.
+/// Wrong usage ends with 2, by clap.
+type Outcome = anyhow::Result<ExitCode>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    match Cli::parse().command {}
+    let outcome = match Cli::parse().command {
+        Command::Completion(args) => completion::run(&args),
+        Command::Complete(args) => completion::complete(&args),
+        Command::Man(args) => manual::run(&args),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {}", Chain(error.as_ref()));
+        ExitCode::FAILURE
+    })
 }

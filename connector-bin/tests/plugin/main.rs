@@ -1,3 +1,4 @@
 //! The kubectl plugin against real clusters: what it does, what it prints, and the code that it ends with.
 
+mod frame;
 mod setup;
