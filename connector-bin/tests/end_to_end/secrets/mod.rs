@@ -245,5 +245,9 @@ async fn configured_marks_are_there() -> Result<()> {
 /// Whether a replica is the one that writes.
 async fn leads(connector: &Connector) -> Result<Result<(), String>> {
     let (_, metrics) = connector.admin_get("/metrics").await?;
-    Ok(if metrics.lines().any(|line| line == "connector_leader 1") { Ok(()) } else { Err("it does not lead".into()) })
+    Ok(if metrics.lines().any(|line| line.starts_with("connector_leader{") && line.ends_with("-sync\"} 1")) {
+        Ok(())
+    } else {
+        Err("it does not lead".into())
+    })
 }

@@ -1,5 +1,7 @@
 //! What the connector tells about itself: metrics, and the health that Kubernetes asks for.
 
+mod expiry;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +20,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use tokio::net::TcpListener;
+
+pub(crate) use expiry::{Certificate, ExpiryMetrics};
 
 /// Labels of a finished request.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -182,6 +186,12 @@ impl EventMetrics {
     }
 }
 
+/// Labels of a Lease that one of several replicas holds.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct LeaseLabels {
+    lease: String,
+}
+
 /// Every metric that the connector exposes.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -192,7 +202,8 @@ pub(crate) struct Metrics {
     pub(crate) offered_apis: Gauge,
     pub(crate) api_conflicts: Family<ApiLabels, Gauge>,
     pub(crate) api_writes: Counter,
-    pub(crate) leader: Gauge,
+    leader: Family<LeaseLabels, Gauge>,
+    pub(crate) expiry: ExpiryMetrics,
     pub(crate) secrets: SecretMetrics,
     pub(crate) events: EventMetrics,
     pool: PoolMetrics,
@@ -229,18 +240,16 @@ impl Metrics {
         );
         let api_writes = Counter::default();
         registry.register("apiservice_writes", "APIService objects created, changed or deleted", api_writes.clone());
-        let leader = Gauge::default();
-        registry.register(
-            "leader",
-            "1 on the replica that writes what comes back from the control plane, else 0",
-            leader.clone(),
-        );
+        let leader = Family::default();
+        registry.register("leader", "1 on the replica that holds the Lease, else 0", leader.clone());
+        let expiry = ExpiryMetrics::registered(&mut registry);
         let secrets = SecretMetrics::registered(&mut registry);
         let events = EventMetrics::registered(&mut registry);
         let pool = PoolMetrics::registered(&mut registry);
         Self {
             registry,
             leader,
+            expiry,
             secrets,
             events,
             pool,
@@ -269,6 +278,11 @@ impl Metrics {
             lost: self.pool.lost.get_or_create_owned(&labels),
             retries: self.pool.retries.get_or_create_owned(&labels),
         }
+    }
+
+    /// Says whether this replica holds the Lease of that name.
+    pub(crate) fn leads(&self, lease: &str, leads: bool) {
+        self.leader.get_or_create(&LeaseLabels { lease: lease.to_owned() }).set(leads.into());
     }
 
     /// Says whether traffic may be sent here. It never depends on the control plane: an outage must not take the API
