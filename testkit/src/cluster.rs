@@ -17,8 +17,10 @@ use crate::binaries::{Binaries, Version};
 use crate::eventually::{DEADLINE, eventually_within};
 use crate::kubectl::Kubectl;
 use crate::pki::Authority;
-use crate::process::{Group, Port, Process, keeps_logs, show, tail};
-use setup::{apiserver_args, controller_manager_args, etcd_args, server_url, write_kubeconfig, write_pki};
+use crate::process::{Group, Network, Port, Process, keeps_logs, show, tail};
+use setup::{
+    apiserver_args, controller_manager_args, etcd_args, server_url, services_arg, write_kubeconfig, write_pki,
+};
 
 const CONTROL_PLANE_VERSION: &str = "TESTKIT_CONTROL_PLANE_VERSION";
 
@@ -31,6 +33,9 @@ pub struct ClusterOptions {
     /// nothing makes the ServiceAccount `default`, nothing empties a namespace that is deleted, and nothing deletes what an
     /// owner leaves behind. Default true.
     pub controller_manager: bool,
+    /// Whether a [`Node`](crate::Node) can run Pods here: Services have addresses on loopback, and the controllers of Deployments,
+    /// endpoints and PodDisruptionBudgets run beside the others. Default false.
+    pub pods: bool,
     /// Further flags of kube-apiserver; a flag given here wins over the same one of the kit's. Default none.
     pub apiserver_args: Vec<String>,
     /// The programs to run. Default none: [`Binaries::locate_or_build`].
@@ -39,7 +44,13 @@ pub struct ClusterOptions {
 
 impl Default for ClusterOptions {
     fn default() -> Self {
-        Self { name: "cluster".to_owned(), controller_manager: true, apiserver_args: Vec::new(), binaries: None }
+        Self {
+            name: "cluster".to_owned(),
+            controller_manager: true,
+            pods: false,
+            apiserver_args: Vec::new(),
+            binaries: None,
+        }
     }
 }
 
@@ -63,6 +74,7 @@ pub struct Cluster {
     group: Group,
     port: Port,
     _etcd_ports: [Port; 2],
+    network: Option<Network>,
     authority: Authority,
     apiserver_args: Vec<String>,
     kubectl: Kubectl,
@@ -91,8 +103,22 @@ impl Cluster {
     ///
     /// As [`Cluster::start`].
     pub async fn start_two() -> Result<(Self, Self)> {
-        let app = Self::start_of("app-cluster", "TESTKIT_APP_VERSION");
-        let control_plane = Self::start_of("control-plane", CONTROL_PLANE_VERSION);
+        Self::start_app_and_control_plane(false).await
+    }
+
+    /// [`Cluster::start_two`], where the app cluster can run Pods ([`ClusterOptions::pods`]).
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::start`].
+    pub async fn start_two_with_pods() -> Result<(Self, Self)> {
+        Self::start_app_and_control_plane(true).await
+    }
+
+    async fn start_app_and_control_plane(pods: bool) -> Result<(Self, Self)> {
+        let app =
+            Self::start_of(ClusterOptions { pods, ..ClusterOptions::named("app-cluster") }, "TESTKIT_APP_VERSION");
+        let control_plane = Self::start_of(ClusterOptions::named("control-plane"), CONTROL_PLANE_VERSION);
         futures::future::try_join(app, control_plane).await
     }
 
@@ -103,10 +129,10 @@ impl Cluster {
     ///
     /// As [`Cluster::start`].
     pub async fn start_native() -> Result<Self> {
-        Self::start_of("native", CONTROL_PLANE_VERSION).await
+        Self::start_of(ClusterOptions::named("native"), CONTROL_PLANE_VERSION).await
     }
 
-    async fn start_of(name: &str, version: &str) -> Result<Self> {
+    async fn start_of(options: ClusterOptions, version: &str) -> Result<Self> {
         let binaries = match std::env::var(version) {
             Ok(version) if !version.is_empty() => {
                 let version = Version::kubernetes(&version)?;
@@ -114,7 +140,7 @@ impl Cluster {
             }
             _ => None,
         };
-        Self::start(ClusterOptions { binaries, ..ClusterOptions::named(name) }).await
+        Self::start(ClusterOptions { binaries, ..options }).await
     }
 
     async fn start_named(options: ClusterOptions) -> Result<Self> {
@@ -129,12 +155,14 @@ impl Cluster {
         let group = Group::new(&path)?;
         let port = Port::free()?;
         let etcd_ports = [Port::free()?, Port::free()?];
+        let network = options.pods.then(Network::free).transpose()?;
         let etcd = group.spawn(&binaries.path("etcd"), etcd_args(&path, &etcd_ports), &path.join("etcd.log"))?;
 
         let kubeconfig = path.join("admin.kubeconfig");
         write_kubeconfig(&kubeconfig, &path, port.number(), &authority.client("admin", &["system:masters"])?)?;
         let kubectl = Kubectl::new(binaries.path("kubectl"), kubeconfig, group.id(), &path)?;
         let mut apiserver_args = apiserver_args(&path, &port, &etcd_ports[0]);
+        apiserver_args.extend(network.as_ref().map(|network| services_arg(network.octet())));
         apiserver_args.extend(options.apiserver_args);
         let mut cluster = Self {
             controller_manager: None,
@@ -143,6 +171,7 @@ impl Cluster {
             group,
             port,
             _etcd_ports: etcd_ports,
+            network,
             authority,
             apiserver_args,
             kubectl,
@@ -240,6 +269,11 @@ impl Cluster {
         Ok(Client::try_from(config)?)
     }
 
+    /// N of 127.N.0.0/16, where its Services and Pods are; `None` without [`ClusterOptions::pods`].
+    pub(crate) fn network(&self) -> Option<u8> {
+        self.network.as_ref().map(Network::octet)
+    }
+
     /// The folder with everything of the cluster, logs included.
     pub fn folder(&self) -> &Path {
         &self.path
@@ -302,7 +336,7 @@ impl Cluster {
 
     async fn start_controller_manager(&mut self) -> Result<()> {
         let log = self.path.join("kube-controller-manager.log");
-        let args = controller_manager_args(&self.path, &self.kubeconfig_path());
+        let args = controller_manager_args(&self.path, &self.kubeconfig_path(), self.network.is_some());
         let mut process = self.group.spawn(&self.binaries.path("kube-controller-manager"), args, &log)?;
         let account = "/api/v1/namespaces/default/serviceaccounts/default";
         let ready = self.wait_until("the ServiceAccount default", account).await;

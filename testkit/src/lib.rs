@@ -9,6 +9,7 @@
 //! | [`crossplane`] | what a real Crossplane does to XRDs, claims and composites, as it was recorded |
 //! | [`fixtures`] | real XRDs and claims, and the recording |
 //! | [`connector`] | the `connector` process between two clusters |
+//! | [`node`] | kubelet's and kube-proxy's part: Pods are local processes, Services have addresses on loopback |
 //! | [`clients`] | client-go's informers and a controller-runtime manager |
 //! | [`flux`] | Flux's real kustomize-controller, and the source's part |
 //! | [`helm`] | helm |
@@ -26,6 +27,7 @@ pub mod fixtures;
 pub mod flux;
 pub mod helm;
 pub mod kubectl;
+pub mod node;
 mod pki;
 mod process;
 pub mod python;
@@ -37,3 +39,4 @@ pub use crossplane::Crossplane;
 pub use eventually::{DEADLINE, eventually, eventually_within};
 pub use flux::Flux;
 pub use kubectl::Kubectl;
+pub use node::Node;

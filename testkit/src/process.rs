@@ -1,4 +1,4 @@
-//! Processes that cannot outlive the test, and ports that nobody else takes.
+//! Processes that cannot outlive the test, and ports and addresses that nobody else takes.
 //!
 //! A parent-death signal is bound to the *thread* that spawned, and asks for unsafe code. A [`Group`] does without: its leader
 //! is a shell that reads a pipe which only this process holds open. When the pipe closes, by a drop or because the test process
@@ -104,6 +104,11 @@ impl Process {
         }
     }
 
+    /// How it ended, if it did.
+    pub(crate) fn exit(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         let pid = Pid::from_raw(self.child.id().cast_signed()).context("a process without an id")?;
         kill_process(pid, signal).with_context(|| format!("cannot signal {}", self.name))
@@ -200,9 +205,42 @@ impl Port {
     }
 }
 
+/// The addresses 127.N.0.0/16, which no other test uses while this value lives.
+#[derive(Debug)]
+pub(crate) struct Network {
+    octet: u8,
+    // Locked; the lock goes with the file, also when the process is killed.
+    _lock: File,
+}
+
+impl Network {
+    pub(crate) fn free() -> Result<Self> {
+        let folder = std::env::temp_dir().join("control-plane-connector-networks");
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        for octet in 1..255 {
+            let lock = File::options().create(true).append(true).open(folder.join(octet.to_string()))?;
+            if lock.try_lock().is_ok() {
+                return Ok(Self { octet, _lock: lock });
+            }
+        }
+        bail!("all networks from 127.1.0.0/16 to 127.254.0.0/16 are in use")
+    }
+
+    /// N of 127.N.0.0/16.
+    pub(crate) fn octet(&self) -> u8 {
+        self.octet
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn networks_are_handed_out_once() {
+        let (one, other) = (Network::free().expect("a network"), Network::free().expect("a network"));
+        assert_ne!(one.octet(), other.octet());
+    }
 
     #[test]
     fn ports_are_handed_out_once() {

@@ -13,6 +13,7 @@ mod lifecycle;
 mod namespaces;
 mod origins;
 mod outage;
+mod pods;
 mod raw;
 mod references;
 mod registration;

@@ -89,13 +89,24 @@ pub(super) fn apiserver_args(folder: &Path, port: &Port, etcd: &Port) -> Vec<Str
     ]
 }
 
-pub(super) fn controller_manager_args(folder: &Path, kubeconfig: &Path) -> Vec<String> {
+/// Services in 127.N.0.0/24: kube-apiserver calls aggregated servers at the address of their Service.
+pub(super) fn services_arg(network: u8) -> String {
+    format!("--service-cluster-ip-range=127.{network}.0.0/24")
+}
+
+pub(super) fn controller_manager_args(folder: &Path, kubeconfig: &Path, pods: bool) -> Vec<String> {
     let file = |name: &str| folder.join(name).display().to_string();
+    let of_pods = if pods {
+        ",deployment-controller,replicaset-controller,endpointslice-controller,disruption-controller"
+    } else {
+        ""
+    };
     vec![
         format!("--kubeconfig={}", kubeconfig.display()),
-        "--controllers=namespace-controller,garbage-collector-controller,resourcequota-controller,serviceaccount-controller,\
-         root-ca-certificate-publisher-controller,serviceaccount-token-controller"
-            .to_owned(),
+        format!(
+            "--controllers=namespace-controller,garbage-collector-controller,resourcequota-controller,\
+             serviceaccount-controller,root-ca-certificate-publisher-controller,serviceaccount-token-controller{of_pods}"
+        ),
         "--leader-elect=false".to_owned(),
         "--secure-port=0".to_owned(),
         "--kube-api-qps=200".to_owned(),
