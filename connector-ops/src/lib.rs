@@ -3,7 +3,9 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`access`] | how the app cluster and the control plane are reached |
+//! | [`manifests`] | the objects of an install in the app cluster, by the values of the Helm chart |
 
 pub mod access;
+pub mod manifests;
 
 pub use access::{Access, AccessError};
