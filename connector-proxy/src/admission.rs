@@ -14,6 +14,7 @@ use kube::{Api, Resource};
 use tracing::warn;
 
 use crate::chain::Chain;
+use crate::telemetry::{Repeated, Wait};
 
 /// The lifecycle of the app cluster's namespaces (wire rule 10.3): without it `kubectl apply -n typo` would create cloud
 /// resources for a namespace that does not exist, and claims would appear while their namespace is torn down.
@@ -55,19 +56,23 @@ impl Namespaces {
         (Self { api, seen, synced }, work)
     }
 
-    /// Whether an object may be created or changed in `namespace`; `Err` is the answer that a local API would give.
-    pub(crate) async fn admit(&self, namespace: &str, creates: Option<Named<'_>>) -> Result<(), Status> {
+    /// Whether an object may be created or changed in `namespace`; `Err` is the answer that a local API would give. Where that is
+    /// not known, it is waited for in `wait`.
+    pub(crate) async fn admit(&self, namespace: &str, creates: Option<Named<'_>>, wait: &Wait) -> Result<(), Status> {
         // The reference server looks again before it creates where a deletion was just asked for, of which the watch may not
         // know yet.
         let certain = |terminating: &bool| *terminating || creates.is_none();
         let terminating = match self.known(namespace).filter(certain) {
             Some(terminating) => terminating,
             // Perhaps made a moment ago, or the watch is behind: the API decides.
-            None => match self.api.get_metadata_opt(namespace).await {
+            None => match self.live(namespace, wait).await {
                 Ok(Some(live)) => live.metadata.deletion_timestamp.is_some(),
                 Ok(None) => return Err(Status::not_found("", "namespaces", namespace)),
                 Err(error) => {
-                    warn!(error = %Chain(&error), namespace, "cannot read a namespace of the app cluster");
+                    static TOLD: Repeated = Repeated::new();
+                    if let Some(suppressed) = TOLD.pass("") {
+                        warn!(error = %Chain(&error), namespace, suppressed, "cannot read a namespace of the app cluster");
+                    }
                     return Err(Status::internal(&format!("cannot read namespace {namespace:?} of the app cluster")));
                 }
             },
@@ -76,6 +81,11 @@ impl Namespaces {
             Some(object) if terminating => Err(object.refused_in_terminating(namespace)),
             _ => Ok(()),
         }
+    }
+
+    async fn live(&self, namespace: &str, wait: &Wait) -> Result<Option<PartialObjectMeta<Namespace>>, kube::Error> {
+        let _waiting = wait.begin();
+        self.api.get_metadata_opt(namespace).await
     }
 
     /// Whether `namespace` is known to be on its way out: then nothing new comes into it.

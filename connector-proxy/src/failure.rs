@@ -8,6 +8,7 @@ use tracing::warn;
 
 use crate::chain::Chain;
 use crate::forward::{AnswerBody, full};
+use crate::telemetry::{Repeated, UpstreamError};
 use crate::upstream::Unreachable;
 
 /// Seconds after which a client should try again when the control plane cannot be reached. client-go tries ten times (wire rule
@@ -23,6 +24,18 @@ pub(crate) enum Side {
     Connector,
 }
 
+impl Side {
+    /// As metrics and logs have it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::ControlPlane => "control_plane",
+            Self::AppCluster => "app_cluster",
+            Self::Connector => "connector",
+        }
+    }
+}
+
 /// A request that ends here, and the `Status` that says why.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -31,6 +44,8 @@ pub(crate) struct Failure {
     cause: Option<Box<dyn Error + Send + Sync>>,
     /// The control plane did not get, or not answer, the request.
     outage: bool,
+    /// What went wrong there.
+    upstream: Option<UpstreamError>,
     /// What the control plane warns of beside the failure.
     warnings: Vec<HeaderValue>,
     /// The reference server answers with a page of text, not with a `Status`.
@@ -39,7 +54,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     fn new(side: Side, status: Status) -> Self {
-        Self { side, status, cause: None, outage: false, warnings: Vec::new(), page: false }
+        Self { side, status, cause: None, outage: false, upstream: None, warnings: Vec::new(), page: false }
     }
 
     /// No API is served at such a path.
@@ -64,9 +79,13 @@ impl Failure {
         Self::new(Side::Client, status)
     }
 
-    /// The control plane answered with a failure that is the client's to see.
+    /// The control plane answered with a failure that is the client's to see, and mostly to mend.
     pub(crate) fn answered(status: Status) -> Self {
-        Self::new(Side::ControlPlane, status)
+        match status.code {
+            429 => Self::new(Side::ControlPlane, status).upstream(UpstreamError::Throttled),
+            500.. => Self::new(Side::ControlPlane, status).upstream(UpstreamError::ServerError),
+            _ => Self::client(status),
+        }
     }
 
     /// The control plane cannot serve this now. Always 503, never 404: controllers of the app cluster delete what depends on
@@ -77,18 +96,36 @@ impl Failure {
 
     /// The control plane answered with something that cannot be understood.
     pub(crate) fn nonsense(cause: impl Error + Send + Sync + 'static) -> Self {
-        Self::unavailable("the control plane's answer cannot be understood").because(cause)
+        Self::unavailable("the control plane's answer cannot be understood")
+            .upstream(UpstreamError::Nonsense)
+            .because(cause)
     }
 
     /// The control plane took too long; whether a write took effect is unknown.
     pub(crate) fn too_late() -> Self {
         let status = Status::timeout("the control plane did not answer within the allotted timeout");
-        Self { outage: true, ..Self::new(Side::ControlPlane, status) }
+        Self { outage: true, ..Self::new(Side::ControlPlane, status) }.upstream(UpstreamError::Timeout)
     }
 
     /// The control plane is away, as something on the way to it says.
     pub(crate) fn outage(why: impl Into<String>) -> Self {
-        Self { outage: true, ..Self::unavailable(why) }
+        Self { outage: true, ..Self::unavailable(why) }.upstream(UpstreamError::ServerError)
+    }
+
+    /// The same failure with what went wrong at the control plane.
+    pub(crate) fn upstream(mut self, error: UpstreamError) -> Self {
+        self.upstream = Some(error);
+        self
+    }
+
+    /// What went wrong at the control plane, where something did.
+    pub(crate) fn upstream_error(&self) -> Option<UpstreamError> {
+        self.upstream
+    }
+
+    /// Who is at fault.
+    pub(crate) fn side(&self) -> Side {
+        self.side
     }
 
     /// Whether the control plane is away, so that it can be answered for where the answer is known.
@@ -99,6 +136,12 @@ impl Failure {
     /// The app cluster's API, which was asked on the way, failed.
     pub(crate) fn app_cluster(what: &str, cause: kube::Error) -> Self {
         Self::new(Side::AppCluster, Status::internal(what)).because(cause)
+    }
+
+    /// Whether a namespace takes the object could be asked, and was answered so.
+    pub(crate) fn not_admitted(status: Status) -> Self {
+        let side = if status.code >= 500 { Side::AppCluster } else { Side::Client };
+        Self::new(side, status)
     }
 
     /// The connector is not ready for this, or has a fault of its own.
@@ -113,8 +156,12 @@ impl Failure {
 
     /// The answer, logged where somebody other than the client has to act.
     pub(crate) fn into_response(self) -> Response<AnswerBody> {
-        if let Some(cause) = &self.cause {
-            warn!(side = ?self.side, code = self.status.code, error = %Chain(cause.as_ref()), "{}", self.status.message);
+        static TOLD: Repeated = Repeated::new();
+        if let Some(cause) = &self.cause
+            && let Some(suppressed) = TOLD.pass(&self.status.message)
+        {
+            let (side, code) = (self.side.as_str(), self.status.code);
+            warn!(side, code, suppressed, error = %Chain(cause.as_ref()), "{}", self.status.message);
         }
         let mut answer = if self.page { page() } else { status_response(&self.status) };
         for warning in self.warnings {
@@ -128,8 +175,11 @@ impl From<Unreachable> for Failure {
     fn from(error: Unreachable) -> Self {
         match error {
             // Not logged for each request: the upstream says once that it is away, and once that it is back.
-            Unreachable::Away(_) => Self::outage("the control plane cannot be reached; try again later"),
-            Unreachable::Busy(_) => Self::outage("the control plane has no room for more requests; try again later"),
+            Unreachable::Away(kind, _) => {
+                Self::outage("the control plane cannot be reached; try again later").upstream(kind)
+            }
+            Unreachable::Busy(_) => Self::outage("the control plane has no room for more requests; try again later")
+                .upstream(UpstreamError::NoRoom),
         }
     }
 }
@@ -169,9 +219,10 @@ mod tests {
     /// Wire rule 11.8.
     #[test]
     fn no_way_to_the_control_plane_is_an_outage() {
-        for error in [Unreachable::Away("gone".into()), Unreachable::Busy("full".into())] {
+        for error in [Unreachable::Away(UpstreamError::Broken, "gone".into()), Unreachable::Busy("full".into())] {
             let failure = Failure::from(error);
             assert!(failure.is_outage());
+            assert_eq!(failure.side(), Side::ControlPlane);
             let answer = failure.into_response();
             assert_eq!(
                 (answer.status().as_u16(), &answer.headers()[header::RETRY_AFTER]),

@@ -25,7 +25,7 @@ use crate::catalog::Snapshot;
 use crate::chain::Chain;
 use crate::config::ServiceReference;
 use crate::serve::Serving;
-use crate::telemetry::{ApiLabels, Metrics};
+use crate::telemetry::Metrics;
 
 /// Marks an object of the app cluster as ours; its value is [`ServiceReference::label`] of the connector that wrote it.
 pub(crate) const OWNER_LABEL: &str = "mcp-connector.upbound.io/service";
@@ -117,7 +117,11 @@ impl Registrar {
             }
             let relevant = async {
                 loop {
-                    match changes.next().await {
+                    let change = changes.next().await;
+                    if let Some(Ok(event)) = &change {
+                        self.note(event);
+                    }
+                    match change {
                         // Ours were changed by somebody, or a name in our way was freed.
                         Some(Ok(watcher::Event::Delete(_))) => return,
                         Some(Ok(watcher::Event::Apply(changed)))
@@ -146,6 +150,19 @@ impl Registrar {
                 let group = spec.group.clone().unwrap_or_default();
                 changed.spec != Some(self.spec(&GroupVersion::new(group, version), ca_bundle))
             })
+    }
+
+    /// Takes note of what the front says of an APIService of ours.
+    fn note(&self, event: &watcher::Event<APIService>) {
+        use watcher::Event::{Apply, Delete, InitApply};
+        let (Apply(api_service) | InitApply(api_service) | Delete(api_service)) = event else { return };
+        let Some(spec) = api_service.spec.as_ref().filter(|_| self.is_ours(api_service)) else { return };
+        let api =
+            GroupVersion::new(spec.group.as_deref().unwrap_or_default(), spec.version.as_deref().unwrap_or_default());
+        let conditions = api_service.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        let is_available =
+            conditions.into_iter().any(|condition| condition.type_ == "Available" && condition.status == "True");
+        self.metrics.apis.available(&api, (!matches!(event, Delete(_))).then_some(is_available));
     }
 
     async fn reconcile(&mut self, snapshot: &Snapshot, ca_bundle: Option<&str>) -> Result<(), kube::Error> {
@@ -212,7 +229,7 @@ impl Registrar {
                 info!(group, version, "API registered: its claims are available in the app cluster");
             }
         }
-        self.metrics.api_writes.inc();
+        self.metrics.apis.writes.inc();
         Ok(None)
     }
 
@@ -221,7 +238,7 @@ impl Registrar {
         let params = DeleteParams { preconditions, ..DeleteParams::default() };
         match self.api_services.delete(name, &params).await {
             Ok(_) => {
-                self.metrics.api_writes.inc();
+                self.metrics.apis.writes.inc();
                 info!(name, "API no longer offered: registration removed");
                 Ok(())
             }
@@ -268,12 +285,8 @@ impl Registrar {
 
     /// Says what is new about conflicts.
     fn tell(&mut self, conflicts: BTreeMap<GroupVersion, String>) {
-        let labels = |GroupVersion { group, version }: &GroupVersion| ApiLabels {
-            group: group.clone(),
-            version: version.clone(),
-        };
         for (api, conflict) in &conflicts {
-            self.metrics.api_conflicts.get_or_create(&labels(api)).set(1);
+            self.metrics.apis.conflict(api, true);
             if self.told.get(api) != Some(conflict) {
                 error!(
                     group = api.group,
@@ -283,7 +296,7 @@ impl Registrar {
             }
         }
         for api in self.told.keys().filter(|api| !conflicts.contains_key(*api)) {
-            self.metrics.api_conflicts.remove(&labels(api));
+            self.metrics.apis.conflict(api, false);
         }
         self.told = conflicts;
     }

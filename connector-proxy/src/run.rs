@@ -189,7 +189,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
         ended = parts.join_next() => ended.and_then(Result::err),
         ended = &mut server => return ended.map_err(ServeError::Part),
     };
-    metrics.set_ready(false);
+    metrics.set_ending();
     drain.send_replace(true);
     let drained = server.await;
     // It gives its Lease back.

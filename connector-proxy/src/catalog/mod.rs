@@ -141,6 +141,7 @@ pub(crate) async fn follow(
                 pending.truncate(1);
             }
             if complete {
+                metrics.apis.refreshed();
                 tries = 0;
             } else if pending.is_empty() {
                 tries += 1;
@@ -149,7 +150,7 @@ pub(crate) async fn follow(
             if complete || fetched.describes_any(&current) || publish.borrow().is_some() {
                 let changed = fetched.publish(&current, &publish);
                 if changed {
-                    metrics.offered_apis.set(i64::try_from(current.iter().count()).unwrap_or(i64::MAX));
+                    metrics.apis.offered.set(i64::try_from(current.iter().count()).unwrap_or(i64::MAX));
                 }
             }
         }

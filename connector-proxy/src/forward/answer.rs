@@ -13,6 +13,8 @@ use http_body_util::{BodyExt, Full, Limited};
 
 use super::{AnswerBody, Corridor, Passage, full};
 use crate::failure::Failure;
+use crate::telemetry::trace::{self, AUDIT_ID};
+use crate::telemetry::{Repeated, UpstreamError};
 use crate::upstream::Body;
 
 /// The most bytes of one object, with room above what etcd stores, as an object can be converted on the way.
@@ -22,7 +24,6 @@ pub(super) const MAX_STATUS: usize = 1 << 20;
 /// How long the body of one object may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 
 /// The body of a request to the control plane, and its format.
 pub(super) struct Sent {
@@ -89,9 +90,11 @@ impl Corridor {
             }
             None => Full::default(),
         };
-        let request = request.body(body).map_err(|error| {
+        let mut request = request.body(body).map_err(|error| {
             Failure::client(Status::bad_request(format!("the request cannot be passed to the control plane: {error}")))
         })?;
+        trace::pass_on(passage.headers, request.headers_mut());
+        let _waiting = passage.waits.control_plane.begin();
         Ok(self.upstream.send(request).await?)
     }
 
@@ -114,16 +117,16 @@ impl Corridor {
         let remote = self.remote(&object)?;
         let answer = self.send(&object, &remote, "application/json", None).await?;
         if answer.status() == StatusCode::NOT_FOUND {
-            let (_, raw) = self.collect(answer, MAX_STATUS).await?;
+            let (_, raw) = self.collect(&object, answer, MAX_STATUS).await?;
             return match self.genuine_absence(&object, &remote, &raw) {
                 true => Ok(Stored::Absent),
-                false => Err(Failure::unavailable(NOT_SERVED)),
+                false => Err(not_served(&raw)),
             };
         }
         if !answer.status().is_success() {
             return Err(self.failed(&object, Some(&remote), answer).await);
         }
-        let (_, raw) = self.collect(answer, MAX_OBJECT).await?;
+        let (_, raw) = self.collect(&object, answer, MAX_OBJECT).await?;
         let live = Live::parse(&self.scheme, passage.offered.form, &raw).map_err(Failure::nonsense)?;
         let (namespace, name) = (plain.namespace.as_deref(), plain.name.as_deref());
         let ours = live
@@ -145,7 +148,7 @@ impl Corridor {
             return Err(self.failed(passage, Some(remote), answer).await);
         }
         check_json(&answer)?;
-        let (parts, raw) = self.collect(answer, MAX_OBJECT).await?;
+        let (parts, raw) = self.collect(passage, answer, MAX_OBJECT).await?;
         let asked = self.asked(passage);
         // A deletion answers either a Status or the object (wire rule 7.17).
         let body = if answer::is_status(&raw) {
@@ -155,7 +158,8 @@ impl Corridor {
             let show = super::read::row_object(remote);
             answer::scale(&asked, show, &raw).map_err(Failure::nonsense)?.into()
         } else {
-            rewrite(Rewriter::new(asked, shape), raw).map_err(|error| match error {
+            let mut rewriting = self.metrics.requests.of_verb(passage.request.verb.as_str()).rewriting();
+            rewriting.measure(|| rewrite(Rewriter::new(asked, shape), raw)).map_err(|error| match error {
                 AnswerError::Foreign => passage.not_found(),
                 error => Failure::nonsense(error),
             })?
@@ -167,16 +171,18 @@ impl Corridor {
 
     pub(super) async fn collect(
         &self,
+        passage: &Passage<'_>,
         answer: Response<Body>,
         limit: usize,
     ) -> Result<(http::response::Parts, Bytes), Failure> {
+        let _waiting = passage.waits.control_plane.begin();
         let (parts, body) = answer.into_parts();
         let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await;
         match collected {
             Ok(Ok(body)) => Ok((parts, body.to_bytes())),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "the control plane's answer broke off");
-                Err(Failure::unavailable("the control plane's answer broke off"))
+                Err(Failure::unavailable("the control plane's answer broke off").upstream(UpstreamError::BrokenOff))
             }
             Err(_) => Err(Failure::too_late()),
         }
@@ -190,7 +196,7 @@ impl Corridor {
         answer: Response<Body>,
     ) -> Failure {
         let retry_after = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        let (parts, raw) = match self.collect(answer, MAX_STATUS).await {
+        let (parts, raw) = match self.collect(passage, answer, MAX_STATUS).await {
             Ok(collected) => collected,
             Err(failure) => return failure,
         };
@@ -206,7 +212,7 @@ impl Corridor {
         remote: &Remote,
         answer: Response<Body>,
     ) -> Failure {
-        let (parts, raw) = match self.collect(answer, MAX_STATUS).await {
+        let (parts, raw) = match self.collect(passage, answer, MAX_STATUS).await {
             Ok(collected) => collected,
             Err(failure) => return failure,
         };
@@ -232,7 +238,7 @@ impl Corridor {
 
     async fn origin_of(&self, passage: &Passage<'_>, remote: &Remote) -> Option<Origin> {
         let answer = self.send(passage, remote, "application/json", None).await.ok()?;
-        let (_, raw) = self.collect(answer, MAX_OBJECT).await.ok()?;
+        let (_, raw) = self.collect(passage, answer, MAX_OBJECT).await.ok()?;
         Live::parse(&self.scheme, passage.offered.form, &raw).ok()?.origin
     }
 
@@ -248,20 +254,30 @@ impl Corridor {
         let code = parts.status.as_u16();
         match (code, status) {
             (401, _) => {
-                tracing::error!(
-                    "the control plane does not accept the connector's credential (401): renew it in its kubeconfig"
-                );
+                static TOLD: Repeated = Repeated::new();
+                if let Some(suppressed) = TOLD.pass("") {
+                    tracing::error!(
+                        suppressed,
+                        "the control plane does not accept the connector's credential (401): renew it in its kubeconfig"
+                    );
+                }
                 Failure::unavailable("the control plane does not accept the connector's credential")
+                    .upstream(UpstreamError::Unauthorized)
             }
             (403, Some(status)) if is_rbac(&status) => {
-                tracing::error!(message = status.message, "the connector lacks a right in the control plane (403)");
+                static TOLD: Repeated = Repeated::new();
+                let told = status.message;
+                if let Some(suppressed) = TOLD.pass(&told) {
+                    tracing::error!(told, suppressed, "the connector lacks a right in the control plane (403)");
+                }
                 Failure::unavailable("the control plane does not allow the connector to do this")
+                    .upstream(UpstreamError::Forbidden)
             }
             (404, _) => match remote {
                 Some(remote) if self.genuine_absence(passage, remote, raw) => passage.not_found(),
                 // The object is there, so the control plane serves no such subresource.
                 Some(_) if passage.request.subresource.is_some() => Failure::client(Status::no_such_path()),
-                _ => Failure::unavailable(NOT_SERVED),
+                _ => not_served(raw),
             },
             (429, status) => {
                 let mut status = status.unwrap_or_else(|| {
@@ -292,7 +308,8 @@ impl Corridor {
             )),
             // No kube-apiserver says so: it is about the connector, and what controllers read out of a 405 would be wrong
             // (wire rule 6.12).
-            (_, None) => Failure::unavailable(format!("the control plane, or something before it, answered {code}")),
+            (_, None) => Failure::unavailable(format!("the control plane, or something before it, answered {code}"))
+                .upstream(UpstreamError::Nonsense),
         }
     }
 
@@ -305,6 +322,20 @@ impl Corridor {
 }
 
 const NOT_SERVED: &str = "the control plane does not serve this API, or not in the claim namespace; see the connector's log or try again later";
+
+/// A 404 that is not about the object that was asked for.
+fn not_served(raw: &[u8]) -> Failure {
+    static TOLD: Repeated = Repeated::new();
+    let told = serde_json::from_slice::<Status>(raw).map(|status| status.message).unwrap_or_default();
+    if let Some(suppressed) = TOLD.pass(&told) {
+        tracing::warn!(
+            told,
+            suppressed,
+            "the control plane answers 404 where it should serve claims: is Crossplane there, and the claim namespace?"
+        );
+    }
+    Failure::unavailable(NOT_SERVED).upstream(UpstreamError::NotServed)
+}
 
 /// RBAC's own refusals name the user; admission's do not (wire rule 11.6).
 fn is_rbac(status: &Status) -> bool {
@@ -324,7 +355,8 @@ pub(super) fn check_json(answer: &Response<Body>) -> Result<(), Failure> {
     if media.split(';').next().is_some_and(|media| media.trim() == "application/json") {
         return Ok(());
     }
-    Err(Failure::unavailable(format!("something before the control plane answered {media:?} and not JSON")))
+    Err(Failure::unavailable(format!("something before the control plane answered {media:?} and not JSON"))
+        .upstream(UpstreamError::Nonsense))
 }
 
 pub(super) fn json(status: StatusCode, body: AnswerBody) -> Response<AnswerBody> {

@@ -44,7 +44,7 @@ impl Corridor {
             if let Some(name) = name {
                 // A name that is yet to be generated is told by what it begins with.
                 let named = passage.named(name.strip_suffix(&*suffix).unwrap_or(name));
-                self.namespaces.admit(target.namespace, Some(named)).await.map_err(Failure::client)?;
+                self.admit(passage, target.namespace, Some(named)).await?;
             }
             let translated = match translated {
                 Ok(translated) => translated,
@@ -62,7 +62,7 @@ impl Corridor {
             let generated = name.ends_with(&suffix);
             let secrets = translated.secrets.clone();
             let answer = self.send(passage, &remote, &negotiated.upstream_accept(), Some(translated.into())).await?;
-            let answer = self.naming_secrets(answer, &secrets).await?;
+            let answer = self.naming_secrets(passage, answer, &secrets).await?;
             tries += 1;
             let generated = generated && answer.status() == StatusCode::CONFLICT;
             if generated && tries < GENERATE_TRIES {

@@ -33,8 +33,9 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use tokio::sync::watch;
+use tracing::Instrument;
 
-use crate::admission::Namespaces;
+use crate::admission::{Named, Namespaces};
 use crate::catalog::{Snapshot, Snapshots};
 use crate::claims::Claims;
 use crate::config::ApiConfig;
@@ -42,7 +43,7 @@ use crate::failure::Failure;
 use crate::identity::{Attributes, Authorizer, Decision, PeerCertificate, TrustSource, User};
 use crate::registrar::Registered;
 use crate::serve::Handler;
-use crate::telemetry::{Metrics, RequestLabels};
+use crate::telemetry::{Metrics, RequestLabels, Waits, trace};
 use crate::upstream::Upstream;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -83,6 +84,26 @@ struct Passage<'a> {
     offered: &'a Offered,
     user: &'a User,
     headers: &'a HeaderMap,
+    waits: &'a Waits,
+}
+
+/// What is told of a request when it is answered.
+#[derive(Default)]
+struct Seen {
+    verb: &'static str,
+    group: String,
+    resource: String,
+    /// Only where the log shows it.
+    details: Option<Box<Details>>,
+    waits: Waits,
+}
+
+#[derive(Default)]
+struct Details {
+    namespace: Option<String>,
+    name: Option<String>,
+    subresource: Option<String>,
+    user: String,
 }
 
 impl Handler for Corridor {
@@ -90,29 +111,59 @@ impl Handler for Corridor {
 
     async fn handle(self: Arc<Self>, peer: Arc<PeerCertificate>, request: Request<Incoming>) -> Response<AnswerBody> {
         let started = Instant::now();
-        let path = request.uri().path().to_owned();
+        let span = trace::request_span(request.headers());
         let wish = render::Wish::of(&request);
-        let mut labels = RequestLabels { verb: "other", group: String::new(), resource: String::new(), code: 0 };
-        let work = self.answer(&peer, request, &mut labels);
-        let answer = match tokio::time::timeout(REQUEST_TIMEOUT, work).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(failure)) => failure.into_response(),
-            Err(_) => Failure::too_late().into_response(),
+        let path = tracing::enabled!(tracing::Level::DEBUG).then(|| request.uri().path().to_owned());
+        let mut seen = Seen { verb: "other", details: path.is_some().then(Box::default), ..Seen::default() };
+        let work = self.answer(&peer, request, &mut seen).instrument(span.clone());
+        let answered = match tokio::time::timeout(REQUEST_TIMEOUT, work).await {
+            Ok(answered) => answered,
+            Err(_) => Err(Failure::too_late()),
         };
-        labels.code = answer.status().as_u16();
+        span.in_scope(|| {
+            let (answer, fault) = match answered {
+                Ok(answer) => (answer, "none"),
+                Err(failure) => {
+                    if let Some(error) = failure.upstream_error() {
+                        self.metrics.upstream.failed(error);
+                    }
+                    let side = failure.side().as_str();
+                    (failure.into_response(), side)
+                }
+            };
+            let code = answer.status().as_u16();
+            let duration = started.elapsed();
+            seen.log(path.as_deref(), code, fault, duration);
+            let Seen { verb, group, resource, waits, .. } = seen;
+            self.metrics.requests.answered(&RequestLabels { verb, group, resource, code, fault }, duration, &waits);
+            wish.fulfil(answer, verb == Verb::Watch.as_str())
+        })
+    }
+}
+
+impl Seen {
+    /// One line for each request.
+    fn log(&self, path: Option<&str>, code: u16, fault: &'static str, duration: Duration) {
+        let Some(details) = &self.details else { return };
+        let milliseconds = |duration: Duration| duration.as_secs_f64() * 1000.0;
+        let (control_plane, app_cluster) = (self.waits.control_plane.get(), self.waits.app_cluster.get());
         tracing::debug!(
-            verb = labels.verb,
-            group = labels.group,
-            resource = labels.resource,
-            %path,
-            code = labels.code,
-            milliseconds = started.elapsed().as_millis(),
+            verb = self.verb,
+            group = self.group,
+            resource = self.resource,
+            subresource = details.subresource,
+            namespace = details.namespace,
+            name = details.name,
+            user = details.user,
+            path,
+            code,
+            fault,
+            ms = milliseconds(duration),
+            connector_ms = milliseconds(duration.saturating_sub(control_plane + app_cluster)),
+            control_plane_ms = milliseconds(control_plane),
+            app_cluster_ms = milliseconds(app_cluster),
             "answered"
         );
-        let answer = wish.fulfil(answer, labels.verb == Verb::Watch.as_str());
-        self.metrics.requests.get_or_create(&labels).inc();
-        self.metrics.request_seconds.observe(started.elapsed().as_secs_f64());
-        answer
     }
 }
 
@@ -121,10 +172,13 @@ impl Corridor {
         &self,
         peer: &PeerCertificate,
         request: Request<Incoming>,
-        labels: &mut RequestLabels,
+        seen: &mut Seen,
     ) -> Result<Response<AnswerBody>, Failure> {
         let (parts, body) = request.into_parts();
         let user = self.authenticate(peer, &parts.headers)?;
+        if let Some(details) = &mut seen.details {
+            details.user.clone_from(&user.name);
+        }
         if parts.headers.contains_key(header::UPGRADE) {
             // Wire rule 1.16: whatever is not supported must be answered 400 or above.
             let text = "upgrades such as websocket are not supported here; watch without one";
@@ -135,20 +189,26 @@ impl Corridor {
         let request = match address {
             Address::Resource(request) => request,
             Address::Other { verb, path, query } => {
-                labels.verb = if matches!(verb.as_str(), "get" | "head") { "get" } else { "other" };
-                self.authorize(&user, &Attributes::Path { verb, path: path.clone() }).await?;
+                seen.verb = if matches!(verb.as_str(), "get" | "head") { "get" } else { "other" };
+                self.authorize(&user, &Attributes::Path { verb, path: path.clone() }, &seen.waits).await?;
                 return self.document(&user, &parts.method, &path, &query, &parts.headers);
             }
         };
-        labels.verb = request.verb.as_str();
+        seen.verb = request.verb.as_str();
+        if let Some(details) = &mut seen.details {
+            details.namespace.clone_from(&request.namespace);
+            details.name.clone_from(&request.name);
+            details.subresource.clone_from(&request.subresource);
+        }
         let snapshot = self.snapshot()?;
         let Some(offered) = snapshot.offered(&request.group, &request.version, &request.resource) else {
             return Err(self.not_offered(&snapshot, &request));
         };
-        labels.group.clone_from(&request.group);
-        labels.resource.clone_from(&request.resource);
-        self.authorize(&user, &attributes(&request, request.verb.as_str())).await?;
-        let passage = Passage { request: &request, offered, user: &user, headers: &parts.headers };
+        seen.group.clone_from(&request.group);
+        seen.resource.clone_from(&request.resource);
+        self.authorize(&user, &attributes(&request, request.verb.as_str()), &seen.waits).await?;
+        let (headers, waits) = (&parts.headers, &seen.waits);
+        let passage = Passage { request: &request, offered, user: &user, headers, waits };
         // The large ones are boxed: a future is as large as the largest that it awaits, and a get is the most frequent.
         match request.verb {
             Verb::Get => self.get(&passage).await,
@@ -171,8 +231,8 @@ impl Corridor {
         user.ok_or_else(|| Failure::client(Status::unauthorized()))
     }
 
-    async fn authorize(&self, user: &User, attributes: &Attributes) -> Result<(), Failure> {
-        match self.authorizer.decide(user, attributes).await {
+    async fn authorize(&self, user: &User, attributes: &Attributes, waits: &Waits) -> Result<(), Failure> {
+        match self.authorizer.decide(user, attributes, &waits.app_cluster).await {
             Ok(Decision::Allowed) => Ok(()),
             Ok(Decision::Denied(reason)) => {
                 let message = attributes.refusal(user, &reason);
@@ -200,6 +260,12 @@ impl Corridor {
             return Failure::unavailable("the control plane does not describe this API yet; try again later");
         }
         Failure::no_such_path()
+    }
+
+    /// Whether a namespace takes an object, or a change of one.
+    async fn admit(&self, passage: &Passage<'_>, namespace: &str, creates: Option<Named<'_>>) -> Result<(), Failure> {
+        let admitted = self.namespaces.admit(namespace, creates, &passage.waits.app_cluster).await;
+        admitted.map_err(Failure::not_admitted)
     }
 
     fn asked(&self, passage: &Passage<'_>) -> Asked {

@@ -5,7 +5,7 @@ use connector_core::answer::{Rewriter, RowObject, Shape};
 use http::Response;
 use http_body_util::BodyExt;
 
-use super::stream::{OpenWatch, RewrittenBody};
+use super::stream::{RewrittenBody, Watch};
 use super::{AnswerBody, Corridor, Passage};
 use crate::failure::Failure;
 use crate::upstream::Body;
@@ -44,7 +44,10 @@ impl Corridor {
             Kind::Table { .. } => Shape::TableWatch(row_object(&remote)),
             _ => Shape::Watch,
         };
-        let open = OpenWatch::new(self.drain.clone(), self.metrics.open_watches.clone());
+        let open = Watch::new(
+            self.drain.clone(),
+            self.metrics.requests.watch(&passage.request.group, &passage.request.resource),
+        );
         self.stream(passage, answer, shape, Some(open)).await
     }
 
@@ -54,7 +57,7 @@ impl Corridor {
         passage: &Passage<'_>,
         answer: Response<Body>,
         shape: Shape,
-        watch: Option<OpenWatch>,
+        watch: Option<Watch>,
     ) -> Result<Response<AnswerBody>, Failure> {
         if !answer.status().is_success() {
             return Err(self.failed(passage, None, answer).await);
@@ -62,7 +65,8 @@ impl Corridor {
         super::answer::check_json(&answer)?;
         let (parts, body) = answer.into_parts();
         let rewriter = Rewriter::new(self.asked(passage), shape);
-        let body = RewrittenBody::new(body, rewriter, watch).boxed_unsync();
+        let rewriting = self.metrics.requests.of_verb(passage.request.verb.as_str()).rewriting();
+        let body = RewrittenBody::new(body, rewriter, watch, rewriting, self.metrics.clone()).boxed_unsync();
         let mut answer = super::answer::json(parts.status, body);
         super::answer::pass_headers(&parts.headers, answer.headers_mut());
         Ok(answer)

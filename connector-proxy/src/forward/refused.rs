@@ -43,7 +43,7 @@ impl Corridor {
         let sent = Sent { body: b"unreadable".to_vec(), content_type: passage.content_type()? };
         let remote = self.remote(passage).ok()?;
         let answer = self.send(passage, &remote, "application/json", Some(sent)).await.ok()?;
-        let (parts, raw) = self.collect(answer, MAX_STATUS).await.ok()?;
+        let (parts, raw) = self.collect(passage, answer, MAX_STATUS).await.ok()?;
         let told = serde_json::from_slice::<Status>(&raw).ok()?.details?;
         if !told.kind.ends_with("Options") {
             return None;
@@ -66,8 +66,8 @@ impl Corridor {
             let attempt = Passage { request: &request, ..*passage };
             let remote = self.remote(&attempt)?;
             let answer = self.send(&attempt, &remote, "application/json", Some(translated.into())).await?;
-            let answer = self.naming_secrets(answer, &secrets).await?;
-            let (parts, raw) = self.collect(answer, MAX_OBJECT).await?;
+            let answer = self.naming_secrets(&attempt, answer, &secrets).await?;
+            let (parts, raw) = self.collect(&attempt, answer, MAX_OBJECT).await?;
             Ok::<_, Failure>((remote, parts, raw))
         };
         let (remote, parts, raw) = match tried.await {

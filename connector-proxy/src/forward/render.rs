@@ -9,6 +9,7 @@ use connector_core::answer::{AnswerError, Indenter, Yaml};
 use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
+use tracing::Span;
 
 use super::{AnswerBody, BoxError};
 
@@ -46,7 +47,7 @@ impl Wish {
         }
     }
 
-    /// The answer as it is wished.
+    /// The answer as it is wished. To be called while the request's span is entered.
     pub(super) fn fulfil(&self, mut answer: Response<AnswerBody>, watch: bool) -> Response<AnswerBody> {
         let status = answer.status();
         let is_json = answer.headers().get(header::CONTENT_TYPE).is_some_and(|media| media == "application/json");
@@ -62,7 +63,9 @@ impl Wish {
                 Printer::Yaml(Box::default())
             }
         };
-        answer.map(|body| Rendered { body, chunk: Bytes::new(), printer, ended: false }.boxed_unsync())
+        answer.map(|body| {
+            Rendered { body, chunk: Bytes::new(), printer, ended: false, span: Span::current() }.boxed_unsync()
+        })
     }
 }
 
@@ -95,6 +98,8 @@ struct Rendered {
     chunk: Bytes,
     printer: Printer,
     ended: bool,
+    /// The request's.
+    span: Span,
 }
 
 impl Rendered {
@@ -126,7 +131,7 @@ impl Body for Rendered {
         let piece = ready!(self.poll_piece(cx)).transpose();
         self.ended = !matches!(piece, Some(Ok(_)));
         if let Some(Err(error)) = &piece {
-            tracing::warn!(%error, "an answer was broken off");
+            self.span.in_scope(|| tracing::warn!(%error, "an answer was broken off"));
         }
         Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }

@@ -39,13 +39,14 @@ impl Corridor {
     /// itself is told in local terms later.
     pub(super) async fn naming_secrets(
         &self,
+        passage: &Passage<'_>,
         answer: Response<Body>,
         secrets: &[SecretName],
     ) -> Result<Response<Body>, Failure> {
         if secrets.is_empty() || answer.status().is_success() {
             return Ok(answer);
         }
-        let (parts, raw) = self.collect(answer, MAX_OBJECT).await?;
+        let (parts, raw) = self.collect(passage, answer, MAX_OBJECT).await?;
         let told = localized(&String::from_utf8_lossy(&raw), secrets);
         Ok(Response::from_parts(parts, Body::from(Bytes::from(told))))
     }
@@ -55,7 +56,7 @@ impl Corridor {
         if secret.namespace != own && !self.input_secrets_from.contains(&secret.namespace) {
             return Ok(Some(elsewhere(own, secret)));
         }
-        match self.authorizer.decide(passage.user, &reading(secret)).await {
+        match self.authorizer.decide(passage.user, &reading(secret), &passage.waits.app_cluster).await {
             Ok(Decision::Allowed) => Ok(None),
             Ok(Decision::Denied(reason)) => Ok(Some(unreadable(passage.user, secret, &reason))),
             Err(error) => {

@@ -2,15 +2,17 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use connector_core::answer::Rewriter;
 use http_body::{Body, Frame};
-use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::watch;
+use tracing::Span;
 
 use super::BoxError;
+use crate::telemetry::{Metrics, OpenWatch, Repeated, Rewriting, UpstreamError};
 
 /// Bytes that are rewritten in one turn of a task, as long as more is there: short requests must not wait for long lists.
 const TURN: usize = 128 << 10;
@@ -26,39 +28,54 @@ pub(super) struct RewrittenBody {
     ready: VecDeque<Bytes>,
     scratch: Vec<Bytes>,
     /// `Some` in a watch.
-    watch: Option<OpenWatch>,
+    watch: Option<Watch>,
     ended: bool,
     /// What was rewritten since others had their turn.
     turn: usize,
+    rewriting: Rewriting,
+    metrics: Arc<Metrics>,
+    /// The request's.
+    span: Span,
 }
 
 /// What a watch has that other answers do not.
-pub(super) struct OpenWatch {
+pub(super) struct Watch {
     drained: Pin<Box<dyn Future<Output = ()> + Send>>,
-    open: Gauge,
+    _open: OpenWatch,
 }
 
-impl OpenWatch {
-    /// A watch that ends at the next frame boundary after `drain` became true, counted in `open` until then.
-    pub(super) fn new(mut drain: watch::Receiver<bool>, open: Gauge) -> Self {
-        open.inc();
+impl Watch {
+    /// A watch that ends at the next frame boundary after `drain` became true, counted by `open` until then.
+    pub(super) fn new(mut drain: watch::Receiver<bool>, open: OpenWatch) -> Self {
         let drained = Box::pin(async move {
             // The sender is dropped only when everything ends.
             let _ = drain.wait_for(|drain| *drain).await;
         });
-        Self { drained, open }
-    }
-}
-
-impl Drop for OpenWatch {
-    fn drop(&mut self) {
-        self.open.dec();
+        Self { drained, _open: open }
     }
 }
 
 impl RewrittenBody {
-    pub(super) fn new(upstream: crate::upstream::Body, rewriter: Rewriter, watch: Option<OpenWatch>) -> Self {
-        Self { upstream, rewriter, ready: VecDeque::new(), scratch: Vec::new(), watch, ended: false, turn: 0 }
+    /// To be made while the request's span is entered.
+    pub(super) fn new(
+        upstream: crate::upstream::Body,
+        rewriter: Rewriter,
+        watch: Option<Watch>,
+        rewriting: Rewriting,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let (ready, scratch, span) = (VecDeque::new(), Vec::new(), Span::current());
+        Self { upstream, rewriter, ready, scratch, watch, ended: false, turn: 0, rewriting, metrics, span }
+    }
+
+    fn broke_off(&self, error: &BoxError, why: UpstreamError) {
+        static TOLD: Repeated = Repeated::new();
+        self.metrics.upstream.failed(why);
+        self.span.in_scope(|| {
+            if let Some(suppressed) = TOLD.pass("") {
+                tracing::warn!(error, suppressed, "an answer of the control plane was broken off");
+            }
+        });
     }
 
     /// A watch may be closed here without leaving half a frame (wire rule 1.20).
@@ -94,13 +111,14 @@ impl Body for RewrittenBody {
             }
             let Poll::Ready(frame) = Pin::new(&mut this.upstream).poll_frame(cx) else {
                 this.turn = 0;
+                this.rewriting.tell();
                 return Poll::Pending;
             };
             let rewritten = match frame {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(chunk) => {
                         this.turn += chunk.len();
-                        this.rewriter.push(chunk, &mut this.scratch)
+                        this.rewriting.measure(|| this.rewriter.push(chunk, &mut this.scratch))
                     }
                     Err(_trailers) => Ok(()),
                 },
@@ -112,6 +130,7 @@ impl Body for RewrittenBody {
                 }
                 Some(Err(error)) => {
                     this.ended = true;
+                    this.broke_off(&error, UpstreamError::BrokenOff);
                     return Poll::Ready(Some(Err(error)));
                 }
                 None => {
@@ -121,10 +140,11 @@ impl Body for RewrittenBody {
             };
             this.ready.extend(this.scratch.drain(..).filter(|chunk| !chunk.is_empty()));
             if let Err(error) = rewritten {
-                tracing::warn!(%error, "an answer of the control plane was broken off");
+                let error = BoxError::from(error);
+                this.broke_off(&error, UpstreamError::Nonsense);
                 this.ended = true;
                 this.ready.clear();
-                return Poll::Ready(Some(Err(error.into())));
+                return Poll::Ready(Some(Err(error)));
             }
         }
     }

@@ -95,7 +95,7 @@ impl Corridor {
         let raw = read(body).await?;
         let target = self.target(passage);
         if !matches!(write, Write::Delete) {
-            self.namespaces.admit(target.namespace, None).await.map_err(Failure::client)?;
+            self.admit(passage, target.namespace, None).await?;
         }
         let remote = self.remote(passage)?;
         let mut live = self.live_for(passage, write).await?;
@@ -134,7 +134,7 @@ impl Corridor {
         let remote = self.remote(&passage)?;
         let answer = self.send(&passage, &remote, "application/json", None).await?;
         let shown = match answer.status() {
-            status if status.is_success() => self.collect(answer, MAX_OBJECT).await?.1.into(),
+            status if status.is_success() => self.collect(&passage, answer, MAX_OBJECT).await?.1.into(),
             // It has no replicas, which an operation may add.
             StatusCode::INTERNAL_SERVER_ERROR => Vec::new(),
             _ => return Err(self.failed(&passage, Some(&remote), answer).await),
@@ -193,7 +193,7 @@ impl Corridor {
         let warnings = translated.findings.warnings.clone();
         let secrets = translated.secrets.clone();
         let answer = self.send(passage, remote, accept, Some(translated.into())).await?;
-        let answer = self.naming_secrets(answer, &secrets).await?;
+        let answer = self.naming_secrets(passage, answer, &secrets).await?;
         if live.is_none() {
             self.note_created(passage, remote, answer.status());
         }
@@ -227,7 +227,7 @@ impl Corridor {
         };
         let warnings = translated.findings.warnings.clone();
         let answer = self.send(passage, remote, accept, Some(translated.into())).await?;
-        let (parts, raw) = self.collect(answer, MAX_STATUS).await?;
+        let (parts, raw) = self.collect(passage, answer, MAX_STATUS).await?;
         let told = serde_json::from_slice::<Status>(&raw).ok();
         let details = told.as_ref().and_then(|told| told.details.as_ref());
         let of_options = details.is_some_and(|details| details.kind.ends_with("Options"));
@@ -283,11 +283,11 @@ impl Corridor {
         if passage.request.subresource.is_some() {
             return Err(passage.not_found());
         }
-        self.authorize(passage.user, &attributes(passage.request, "create")).await?;
+        self.authorize(passage.user, &attributes(passage.request, "create"), passage.waits).await?;
         let request = passage.request;
         let named = passage.named(request.name.as_deref().unwrap_or_default());
         let namespace = request.namespace.as_deref().unwrap_or_default();
-        self.namespaces.admit(namespace, Some(named)).await.map_err(Failure::client)
+        self.admit(passage, namespace, Some(named)).await
     }
 
     /// An apply creates where nothing is, and takes over what is there: where that is another's (wire rule 8.7), it must not

@@ -16,6 +16,7 @@ use quick_cache::Equivalent;
 use quick_cache::sync::Cache;
 
 use super::{MASTERS, User};
+use crate::telemetry::Wait;
 
 /// How long an answer holds (wire rule 9.7).
 const DECISION_LIFETIME: Duration = Duration::from_secs(10);
@@ -109,14 +110,20 @@ impl Authorizer {
         Self(Arc::new(Reviews { api: Api::all(app_cluster), remembered: Cache::new(DECISIONS_KEPT) }))
     }
 
-    /// Whether `user` may do what `attributes` say. One review runs for the same question at a time, whoever asks.
+    /// Whether `user` may do what `attributes` say. One review runs for the same question at a time, whoever asks. Where it is
+    /// not known, that is waited for in `wait`.
     ///
     /// # Errors
     /// The app cluster's API did not answer the review.
     ///
     /// # Cancel safety
     /// Nothing is lost: who asks next asks the app cluster.
-    pub(crate) async fn decide(&self, user: &User, attributes: &Attributes) -> Result<Decision, kube::Error> {
+    pub(crate) async fn decide(
+        &self,
+        user: &User,
+        attributes: &Attributes,
+        wait: &Wait,
+    ) -> Result<Decision, kube::Error> {
         if user.groups.iter().any(|group| group == MASTERS) {
             return Ok(Decision::Allowed);
         }
@@ -130,6 +137,7 @@ impl Authorizer {
         }
         let question = (user.clone(), attributes.clone());
         reviews.remembered.remove_if(&asked, |known| !known.holds());
+        let _waiting = wait.begin();
         // Boxed, as most requests need none, and none should carry its memory.
         let known = reviews.remembered.get_or_insert_async(&question, Box::pin(reviews.ask(&question))).await?;
         Ok(known.decision)

@@ -21,6 +21,7 @@ use crate::telemetry::Metrics;
 /// Where kube-apiserver publishes what aggregated servers authenticate it by (wire rule 9.1).
 const NAMESPACE: &str = "kube-system";
 const NAME: &str = "extension-apiserver-authentication";
+const CA: &str = "requestheader-client-ca-file";
 
 /// What the front shows to prove itself, and the headers in which it passes the user.
 #[derive(Debug)]
@@ -59,7 +60,7 @@ impl FrontProxyTrust {
             }
         };
         Ok(Self {
-            verifier: Some(verifier(get("requestheader-client-ca-file").ok_or(TrustError::NoCa)?)?),
+            verifier: Some(verifier(get(CA).ok_or(TrustError::NoCa)?)?),
             allowed_names: list("requestheader-allowed-names")?,
             username_headers: list("requestheader-username-headers")?,
             uid_headers: list("requestheader-uid-headers")?,
@@ -82,6 +83,17 @@ pub(super) fn verifier(pem: &str) -> Result<Arc<dyn ClientCertVerifier>, TrustEr
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let built = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
     built.map_err(|error| TrustError::UnusableCa(Some(error)))
+}
+
+/// When the CA that lasts longest ends, in seconds since 1970.
+fn last_end(map: &ConfigMap) -> Option<i64> {
+    let pem = map.data.as_ref()?.get(CA)?;
+    let certificates = CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok);
+    let ends = certificates.filter_map(|der| {
+        let (_, certificate) = x509_parser::parse_x509_certificate(&der).ok()?;
+        Some(certificate.validity().not_after.timestamp())
+    });
+    ends.max()
 }
 
 /// The trust in force. Empty until it is first read; kept when the app cluster's API is away.
@@ -128,7 +140,8 @@ impl TrustSource {
             Ok(trust) => {
                 info!(allowed_names = ?trust.allowed_names, "the front-proxy CA was read: the front can authenticate");
                 self.0.store(Some(Arc::new(trust)));
-                metrics.set_ready(true);
+                metrics.set_ready();
+                metrics.certificate_ends("front-proxy-ca", last_end(map));
             }
             Err(error) => error!(
                 error = %Chain(&error),
@@ -159,8 +172,10 @@ mod tests {
     fn lists_are_json() {
         let params = rcgen::CertificateParams::default();
         let pem = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem();
+        // rcgen's own default is far away.
+        assert!(last_end(&map(&[(CA, &pem)])).is_some_and(|ends| ends > 32_000_000_000));
         let read = FrontProxyTrust::from_config_map(&map(&[
-            ("requestheader-client-ca-file", &pem),
+            (CA, &pem),
             ("requestheader-allowed-names", r#"["front"]"#),
             ("requestheader-username-headers", r#"["X-Remote-User"]"#),
             ("requestheader-extra-headers-prefix", r#"["X-Remote-Extra-"]"#),

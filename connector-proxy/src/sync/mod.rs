@@ -44,10 +44,9 @@ impl Syncer {
     /// Syncs while this replica is the one that does, until `drain` becomes true; then lets another replica begin.
     pub(crate) async fn run(self, mut drain: watch::Receiver<bool>) {
         let leases = Api::namespaced(self.app_cluster.clone(), &self.service.namespace);
-        let lease = format!("{}-sync", self.service.name);
-        self.metrics.leads(&lease, false);
-        let mut election = Election::new(leases, lease.clone(), identity());
-        let leads = |leads| self.metrics.leads(&lease, leads);
+        self.metrics.leads("sync", false);
+        let mut election = Election::new(leases, format!("{}-sync", self.service.name), identity());
+        let leads = |leads| self.metrics.leads("sync", leads);
         tokio::select! {
             () = election.lead(|| self.parts(), leads) => {}
             _ = drain.wait_for(|drain| *drain) => {}

@@ -5,32 +5,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-/// A certificate that somebody trusts the connector by, or it somebody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Certificate {
-    /// The one that the front is shown.
-    Serving,
-    /// The CA that the front verifies that one by.
-    ServingCa,
-    /// The CA by which the front authenticates: of several the one that ends last.
-    FrontProxyCa,
-    /// The CA by which the control plane is verified: of several the one that ends last.
-    ControlPlaneCa,
-}
-
-impl Certificate {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Serving => "serving",
-            Self::ServingCa => "serving_ca",
-            Self::FrontProxyCa => "front_proxy_ca",
-            Self::ControlPlaneCa => "control_plane_ca",
-        }
-    }
-}
-
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct CertificateLabels {
+    /// `serving`, `serving-ca`, `control-plane-client` or `front-proxy-ca`.
     certificate: &'static str,
 }
 
@@ -40,7 +17,7 @@ struct NoLabels {}
 
 /// All in seconds since 1970; absent while it is not known, or there is no end.
 #[derive(Default)]
-pub(crate) struct ExpiryMetrics {
+pub(super) struct ExpiryMetrics {
     credential: Family<NoLabels, Gauge>,
     certificates: Family<CertificateLabels, Gauge>,
 }
@@ -63,14 +40,12 @@ impl ExpiryMetrics {
         metrics
     }
 
-    /// The credential in the control plane's kubeconfig ends `at` these seconds since 1970; `None` where it does not tell.
-    pub(crate) fn credential(&self, at: Option<i64>) {
+    pub(super) fn credential(&self, at: Option<i64>) {
         set(&self.credential, &NoLabels {}, at);
     }
 
-    /// A certificate ends `at` these seconds since 1970; `None` where there is none.
-    pub(crate) fn certificate(&self, certificate: Certificate, at: Option<i64>) {
-        set(&self.certificates, &CertificateLabels { certificate: certificate.as_str() }, at);
+    pub(super) fn certificate(&self, certificate: &'static str, at: Option<i64>) {
+        set(&self.certificates, &CertificateLabels { certificate }, at);
     }
 }
 

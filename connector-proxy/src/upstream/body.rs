@@ -64,6 +64,9 @@ impl http_body::Body for Body {
             Kind::Decoded(body) => return Pin::new(body.as_mut()).poll_frame(cx),
             Kind::Coming(incoming, slot) => {
                 let frame = ready!(Pin::new(incoming).poll_frame(cx));
+                if let (Some(Ok(frame)), Some(slot)) = (&frame, &slot) {
+                    slot.received(frame.data_ref().map_or(0, Bytes::len));
+                }
                 if !matches!(frame, Some(Ok(_)))
                     && let Some(slot) = slot.take()
                 {

@@ -38,7 +38,7 @@ pub(crate) use body::Body;
 pub use kubeconfig::UnusableKubeconfig;
 
 use crate::chain::Chain;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, UpstreamError};
 use kubeconfig::{Route, fingerprint};
 use lane::NoStream;
 
@@ -54,7 +54,7 @@ const RENEW_INTERVAL: Duration = Duration::from_secs(60);
 pub(crate) enum Unreachable {
     /// It is away, or something on the way to it.
     #[error("the control plane cannot be reached")]
-    Away(#[source] BoxError),
+    Away(UpstreamError, #[source] BoxError),
     /// It is there, and has no room.
     #[error("the control plane has no room for more requests")]
     Busy(#[source] BoxError),
@@ -120,7 +120,11 @@ impl Upstream {
             }
             Err(error) => {
                 self.observe(Some(error.as_ref()));
-                Err(Unreachable::Away(error))
+                let kind = match error.downcast_ref() {
+                    Some(NoStream::Dial(_)) => UpstreamError::Connect,
+                    _ => UpstreamError::Broken,
+                };
+                Err(Unreachable::Away(kind, error))
             }
         }
     }
@@ -128,7 +132,7 @@ impl Upstream {
     /// Takes note of how a request went; says so once when it changes.
     pub(crate) fn observe(&self, error: Option<&(dyn std::error::Error + 'static)>) {
         let now = error.is_none();
-        self.metrics.control_plane_reachable.set(now.into());
+        self.metrics.upstream.reachable.set(now.into());
         if self.reachable.swap(now, Ordering::Relaxed) != now {
             match error {
                 Some(error) => warn!(

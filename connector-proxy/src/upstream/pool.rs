@@ -46,8 +46,8 @@ impl Pool {
             Lane::new(Dialer { connector, server, stream_window, tuning, open }, metrics)
         };
         Self(Arc::new(Lanes {
-            watches: lane(WATCH_WINDOW, metrics.lane("watches")),
-            short: lane(SHORT_WINDOW, metrics.lane("short")),
+            watches: lane(WATCH_WINDOW, metrics.upstream.lane("watches")),
+            short: lane(SHORT_WINDOW, metrics.upstream.lane("short")),
         }))
     }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body::Body as _;
 use http_body_util::Full;
 use hyper::client::conn::http1;
 use prometheus_client::metrics::gauge::Gauge;
@@ -66,6 +67,7 @@ impl Slot {
     /// # Cancel safety
     /// Dropping the future resets the stream.
     pub(super) async fn send(mut self, request: Request<Full<Bytes>>) -> Result<Response<Body>, Unanswered> {
+        self.lane.metrics.sent.inc_by(request.body().size_hint().lower());
         let turn = self.connection.as_ref().and_then(|connection| connection.turn());
         let answer = match turn {
             Some(Turn::Two(mut sender)) => sender.try_send_request(request).await,
@@ -79,6 +81,11 @@ impl Slot {
                 Err(Unanswered { error: Some(error.into_error()), was_sent })
             }
         }
+    }
+
+    /// So many bytes of the answer have come.
+    pub(super) fn received(&self, bytes: usize) {
+        self.lane.metrics.received.inc_by(bytes as u64);
     }
 
     /// The answer was read to its end, so the connection can be used again.

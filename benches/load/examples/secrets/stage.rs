@@ -95,7 +95,7 @@ impl Stage {
     /// Whether the connector is the one that writes.
     pub(crate) async fn leads(&self) -> Result<bool> {
         let (_, metrics) = self.connector.admin_get("/metrics").await?;
-        Ok(metrics.lines().any(|line| line.starts_with("connector_leader{") && line.ends_with("-sync\"} 1")))
+        Ok(metrics.lines().any(|line| line == r#"connector_leader{lease="sync"} 1"#))
     }
 
     /// Writes Secrets of the app cluster that nobody syncs; gives how long that took.

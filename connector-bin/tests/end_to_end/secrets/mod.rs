@@ -245,9 +245,6 @@ async fn configured_marks_are_there() -> Result<()> {
 /// Whether a replica is the one that writes.
 async fn leads(connector: &Connector) -> Result<Result<(), String>> {
     let (_, metrics) = connector.admin_get("/metrics").await?;
-    Ok(if metrics.lines().any(|line| line.starts_with("connector_leader{") && line.ends_with("-sync\"} 1")) {
-        Ok(())
-    } else {
-        Err("it does not lead".into())
-    })
+    let leads = metrics.lines().any(|line| line == r#"connector_leader{lease="sync"} 1"#);
+    Ok(if leads { Ok(()) } else { Err("it does not lead".into()) })
 }

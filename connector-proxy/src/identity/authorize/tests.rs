@@ -56,12 +56,12 @@ async fn permissions_in_use_are_renewed_beside_the_requests() {
     let (authorizer, open) = app_cluster();
     remember(&authorizer, RENEWED_AFTER);
     for _ in 0..3 {
-        assert_eq!(authorizer.decide(&jane(), &attributes()).await.unwrap(), Decision::Allowed);
+        assert_eq!(authorizer.decide(&jane(), &attributes(), &Wait::default()).await.unwrap(), Decision::Allowed);
     }
     let review = asked(&open).await;
     assert!(open.lock().unwrap().is_empty(), "asked again once");
     review.send(false).unwrap();
-    while authorizer.decide(&jane(), &attributes()).await.unwrap() == Decision::Allowed {
+    while authorizer.decide(&jane(), &attributes(), &Wait::default()).await.unwrap() == Decision::Allowed {
         tokio::task::yield_now().await;
     }
 }
@@ -71,9 +71,10 @@ async fn permissions_in_use_are_renewed_beside_the_requests() {
 async fn old_permissions_do_not_count() {
     let (authorizer, open) = app_cluster();
     remember(&authorizer, DECISION_LIFETIME);
-    let (decided, ()) = tokio::join!(async { authorizer.decide(&jane(), &attributes()).await.unwrap() }, async {
-        asked(&open).await.send(false).unwrap();
-    });
+    let (decided, ()) =
+        tokio::join!(async { authorizer.decide(&jane(), &attributes(), &Wait::default()).await.unwrap() }, async {
+            asked(&open).await.send(false).unwrap();
+        });
     assert_eq!(decided, Decision::Denied(String::new()));
 }
 

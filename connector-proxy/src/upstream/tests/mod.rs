@@ -37,7 +37,7 @@ fn pool(connector: &Connector, tuning: Tuning) -> Pool {
 fn watched_pool(connector: &Connector, tuning: Tuning, lane: &'static str) -> (Pool, impl Fn() -> i64 + use<>) {
     let metrics = Metrics::new();
     let pool = Pool::new(connector, &"http://server".parse().unwrap(), tuning, &metrics);
-    (pool, move || metrics.lane(lane).streams.get())
+    (pool, move || metrics.upstream.lane(lane).streams.get())
 }
 
 async fn send(pool: &Pool, method: Method, uri: &str, body: &'static str) -> Result<Response<Body>, BoxError> {
