@@ -297,7 +297,7 @@ async fn a_dropped_client_ends_the_request_at_the_control_plane() -> Result<()> 
     // So does the collector's, once it has found the kind.
     let told = async || -> Result<Option<String>> {
         let (_, metrics) = corridor.connector.admin_get("/metrics").await?;
-        Ok(metrics.lines().find(|line| line.starts_with("connector_open_watches ")).map(str::to_owned))
+        Ok(metrics.lines().find(|line| line.starts_with("connector_open_watches{")).map(str::to_owned))
     };
     let (before, told_before) = (open().await?, told().await?);
     ensure!(told_before.is_some());
