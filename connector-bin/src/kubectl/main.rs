@@ -5,14 +5,17 @@
 //! | `clusters` | the options that say which clusters are meant |
 //! | `completion` | completion in shells, directly and through kubectl |
 //! | `manual` | man pages |
+//! | `table` | tables and ages as kubectl prints them |
 //!
 //! Every other module is the command of its name: its options, and how its result is told. What it does is in `connector-ops`.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "results go to stdout, progress and errors to stderr")]
 
+mod claims;
 mod clusters;
 mod completion;
 mod manual;
+mod table;
 
 use std::process::ExitCode;
 
@@ -30,6 +33,7 @@ struct Cli {
 /// One variant for each command; what it does is in the module of its name.
 #[derive(Subcommand)]
 enum Command {
+    Claims(claims::ClaimsArgs),
     Completion(completion::CompletionArgs),
     #[command(name = "__complete", hide = true)]
     Complete(completion::CompleteArgs),
@@ -45,6 +49,7 @@ type Outcome = anyhow::Result<ExitCode>;
 async fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let outcome = match Cli::parse().command {
+        Command::Claims(args) => claims::run(args).await,
         Command::Completion(args) => completion::run(&args),
         Command::Complete(args) => completion::complete(&args),
         Command::Man(args) => manual::run(&args),

@@ -1,0 +1,208 @@
+//! An install as it is found in the app cluster, whoever made it: helm, the plugin, or hands.
+
+mod options;
+
+use std::collections::BTreeMap;
+
+use connector_core::origin::name_label;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, PodSpec};
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+use thiserror::Error;
+
+use crate::ask::{Unanswered, ask};
+use options::Options;
+
+/// Label of every object of an install.
+const NAME_LABEL: &str = "app.kubernetes.io/name";
+const NAME: &str = "control-plane-connector";
+/// Label that tells installs apart.
+const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
+
+/// Which install of the app cluster is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// The namespace where it is installed.
+    pub namespace: String,
+    /// Its name, which its objects have in label `app.kubernetes.io/instance`.
+    pub name: String,
+}
+
+impl Default for Release {
+    /// `connector` in `kube-system`.
+    fn default() -> Self {
+        Self { namespace: "kube-system".to_owned(), name: "connector".to_owned() }
+    }
+}
+
+/// The install cannot be looked at.
+#[derive(Debug, Error)]
+pub enum FindError {
+    /// There is none of that name. The user's: install it, or name another one.
+    #[error("no connector is installed as release {:?} in namespace {:?}: {}", .release.name, .release.namespace, alternatives(.others))]
+    NotInstalled {
+        /// What was looked for.
+        release: Release,
+        /// What there is instead, where that may be seen.
+        others: Vec<Release>,
+    },
+    /// The app cluster did not say.
+    #[error("the Deployments of namespace {namespace:?} of the app cluster cannot be read: {source}")]
+    Unanswered {
+        /// The namespace.
+        namespace: String,
+        /// Why.
+        source: Unanswered,
+    },
+}
+
+fn alternatives(others: &[Release]) -> String {
+    match others {
+        [] => "install it with 'kubectl connector install', or name another one with -n and --release".to_owned(),
+        [..] => {
+            let named = others.iter().map(|other| format!("-n {} --release {}", other.namespace, other.name));
+            format!("there is {}", named.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+/// Where a value lies in a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SecretKey {
+    /// The Secret, in the namespace of the install.
+    pub(crate) secret: String,
+    /// The key in it.
+    pub(crate) key: String,
+}
+
+/// An install.
+#[derive(Clone, Debug)]
+pub(crate) struct Installed {
+    pub(crate) release: Release,
+    /// The Deployment's name.
+    pub(crate) deployment: String,
+    pub(crate) version: Option<String>,
+    pub(crate) managed_by: Option<String>,
+    /// How many replicas there should be.
+    pub(crate) replicas: i32,
+    /// Selects its Pods.
+    pub(crate) pods: BTreeMap<String, String>,
+    pub(crate) service_account: String,
+    pub(crate) claim_namespace: Option<String>,
+    /// As configured; else it is the UID of `kube-system`.
+    pub(crate) cluster_id: Option<String>,
+    pub(crate) service: ServiceName,
+    /// The port on which the Pods serve.
+    pub(crate) container_port: u16,
+    /// Where the control plane's kubeconfig is mounted from.
+    pub(crate) credential: Option<SecretKey>,
+    /// Where a serving certificate of the user's own is mounted from.
+    pub(crate) serving_certificate: Option<SecretKey>,
+    pub(crate) connection_secrets: bool,
+    pub(crate) events: bool,
+    pub(crate) host_network: bool,
+}
+
+/// The Service that APIServices point to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ServiceName {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) port: u16,
+}
+
+impl ServiceName {
+    /// The label of what the connector behind it writes in the app cluster.
+    pub(crate) fn label(&self) -> String {
+        name_label(&format!("{}.{}", self.namespace, self.name)).into_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (namespace, rest) = text.split_once('/')?;
+        let (name, port) = match rest.split_once(':') {
+            Some((name, port)) => (name, port.parse().ok()?),
+            None => (rest, 443),
+        };
+        Some(Self { namespace: namespace.to_owned(), name: name.to_owned(), port })
+    }
+}
+
+/// Finds an install by its labels.
+///
+/// # Errors
+/// See [`FindError`].
+pub(crate) async fn find(app: &Client, release: &Release) -> Result<Installed, FindError> {
+    let unanswered = |source| FindError::Unanswered { namespace: release.namespace.clone(), source };
+    let deployments = Api::<Deployment>::namespaced(app.clone(), &release.namespace);
+    let selector = format!("{NAME_LABEL}={NAME},{INSTANCE_LABEL}={}", release.name);
+    let found = ask(deployments.list(&ListParams::default().labels(&selector))).await.map_err(unanswered)?;
+    let Some(deployment) = found.items.into_iter().next() else {
+        return Err(FindError::NotInstalled { release: release.clone(), others: all(app).await });
+    };
+    let config_maps = Api::<ConfigMap>::namespaced(app.clone(), &release.namespace);
+    Ok(read(release, &deployment, &config_maps).await)
+}
+
+/// Every install that may be seen.
+async fn all(app: &Client) -> Vec<Release> {
+    let deployments = Api::<Deployment>::all(app.clone());
+    let found = ask(deployments.list(&ListParams::default().labels(&format!("{NAME_LABEL}={NAME}")))).await;
+    let found = found.map(|found| found.items).unwrap_or_default();
+    let releases = found.iter().filter_map(|deployment| {
+        Some(Release { namespace: deployment.namespace()?, name: deployment.labels().get(INSTANCE_LABEL)?.clone() })
+    });
+    releases.collect()
+}
+
+async fn read(release: &Release, deployment: &Deployment, config_maps: &Api<ConfigMap>) -> Installed {
+    let spec = deployment.spec.clone().unwrap_or_default();
+    let template = spec.template.spec.unwrap_or_default();
+    let options = Options::of(&template, config_maps).await;
+    let labels = deployment.labels();
+    let flag = |name| options.get(name).is_none_or(|value| value != "false");
+    let service = options.get("service").and_then(|text| ServiceName::parse(&text));
+    Installed {
+        release: release.clone(),
+        deployment: deployment.name_any(),
+        version: labels.get("app.kubernetes.io/version").cloned(),
+        managed_by: labels.get("app.kubernetes.io/managed-by").cloned(),
+        replicas: spec.replicas.unwrap_or(1),
+        pods: spec.selector.match_labels.unwrap_or_default(),
+        service_account: template.service_account_name.clone().unwrap_or_else(|| "default".to_owned()),
+        claim_namespace: options.get("claim-namespace"),
+        cluster_id: options.get("cluster-id"),
+        // The connector's own default.
+        service: service.unwrap_or_else(|| ServiceName {
+            namespace: "kube-system".to_owned(),
+            name: "connector".to_owned(),
+            port: 443,
+        }),
+        container_port: options.get("listen").and_then(|listen| listen.rsplit(':').next()?.parse().ok()).unwrap_or(8443),
+        credential: options.get("control-plane-kubeconfig").and_then(|path| mounted(&template, &path)),
+        serving_certificate: options.get("tls-cert-file").and_then(|path| mounted(&template, &path)),
+        connection_secrets: flag("connection-secrets"),
+        events: flag("events"),
+        host_network: template.host_network == Some(true),
+    }
+}
+
+/// The Secret whose key is the file at `path` of the container.
+fn mounted(pod: &PodSpec, path: &str) -> Option<SecretKey> {
+    let (volume, file) = options::volume_of(pod, path)?;
+    let from = |secret: &Option<String>, items: &Option<Vec<k8s_openapi::api::core::v1::KeyToPath>>| {
+        let key = match items {
+            Some(items) => items.iter().find(|item| item.path == file)?.key.clone(),
+            None => file.clone(),
+        };
+        Some(SecretKey { secret: secret.clone()?, key })
+    };
+    if let Some(source) = &volume.secret {
+        return from(&source.secret_name, &source.items);
+    }
+    let sources = volume.projected.as_ref()?.sources.iter().flatten();
+    sources.filter_map(|source| source.secret.as_ref()).find_map(|secret| from(&Some(secret.name.clone()), &secret.items))
+}
+
+#[cfg(test)]
+mod tests;
