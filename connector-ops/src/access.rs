@@ -19,7 +19,7 @@ pub struct Access {
 #[derive(Debug, Error)]
 pub enum AccessError {
     /// The kubeconfig cannot be read or used. The user's: give another file or context.
-    #[error("the kubeconfig {} cannot be used", described(.access))]
+    #[error("the kubeconfig {access} cannot be used")]
     Kubeconfig {
         /// What was given.
         access: Access,
@@ -27,7 +27,7 @@ pub enum AccessError {
         source: Box<KubeconfigError>,
     },
     /// No client can be made of it. The user's: the kubeconfig names files or settings that are not usable.
-    #[error("the kubeconfig {} cannot be used", described(.access))]
+    #[error("the kubeconfig {access} cannot be used")]
     Client {
         /// What was given.
         access: Access,
@@ -36,30 +36,41 @@ pub enum AccessError {
     },
 }
 
-fn described(access: &Access) -> String {
-    let file = access
-        .kubeconfig
-        .as_ref()
-        .map_or("of $KUBECONFIG or ~/.kube/config".to_owned(), |file| file.display().to_string());
-    match &access.context {
-        Some(context) => format!("{file} with context {context:?}"),
-        None => file,
+impl std::fmt::Display for Access {
+    /// As `FILE with context "NAME"`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.kubeconfig {
+            Some(file) => write!(f, "{}", file.display())?,
+            None => f.write_str("of $KUBECONFIG or ~/.kube/config")?,
+        }
+        self.context.as_ref().map_or(Ok(()), |context| write!(f, " with context {context:?}"))
     }
 }
 
 impl Access {
+    /// The kubeconfig, whole.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read(&self) -> Result<Kubeconfig, AccessError> {
+        let kubeconfig = match &self.kubeconfig {
+            Some(file) => Kubeconfig::read_from(file),
+            None => Kubeconfig::read(),
+        };
+        kubeconfig.map_err(|source| self.unusable(source))
+    }
+
     /// What a client of it is made of.
     ///
     /// # Errors
     /// See [`AccessError`].
     pub async fn config(&self) -> Result<Config, AccessError> {
-        let unusable = |source| AccessError::Kubeconfig { access: self.clone(), source: Box::new(source) };
-        let kubeconfig = match &self.kubeconfig {
-            Some(file) => Kubeconfig::read_from(file),
-            None => Kubeconfig::read(),
-        };
         let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
-        Config::from_custom_kubeconfig(kubeconfig.map_err(unusable)?, &options).await.map_err(unusable)
+        Config::from_custom_kubeconfig(self.read()?, &options).await.map_err(|source| self.unusable(source))
+    }
+
+    fn unusable(&self, source: KubeconfigError) -> AccessError {
+        AccessError::Kubeconfig { access: self.clone(), source: Box::new(source) }
     }
 
     /// A client of the cluster. Nothing is sent yet.

@@ -169,7 +169,8 @@ impl Reading {
         let cluster = text(context, "cluster")
             .and_then(|name| named(&kubeconfig, "clusters", name, "cluster"))
             .ok_or_else(|| format!("the cluster of context {current:?} is not in it"))?;
-        let server = text(cluster, "server").ok_or_else(|| format!("the cluster of context {current:?} has no server"))?;
+        let server =
+            text(cluster, "server").ok_or_else(|| format!("the cluster of context {current:?} has no server"))?;
         let user = match text(context, "user") {
             Some(name) => named(&kubeconfig, "users", name, "user")
                 .ok_or_else(|| format!("the user of context {current:?} is not in it"))?,
@@ -206,7 +207,11 @@ fn credential_of(user: &Value) -> (CredentialKind, Option<String>, Option<Timest
         let subject = claims.as_ref().and_then(|claims| text(claims, "sub")).map(str::to_owned);
         let of_account = subject.as_ref().is_some_and(|subject| subject.starts_with("system:serviceaccount:"));
         let kind = if of_account { CredentialKind::ServiceAccountToken } else { CredentialKind::Token };
-        return (kind, subject, claims.as_ref().and_then(|claims| Timestamp::from_second(claims["exp"].as_i64()?).ok()));
+        return (
+            kind,
+            subject,
+            claims.as_ref().and_then(|claims| Timestamp::from_second(claims["exp"].as_i64()?).ok()),
+        );
     }
     if let Some(certificate) = text(user, "client-certificate-data") {
         let pem = BASE64_STANDARD.decode(certificate.split_whitespace().collect::<String>()).unwrap_or_default();

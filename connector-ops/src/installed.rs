@@ -178,7 +178,10 @@ async fn read(release: &Release, deployment: &Deployment, config_maps: &Api<Conf
             name: "connector".to_owned(),
             port: 443,
         }),
-        container_port: options.get("listen").and_then(|listen| listen.rsplit(':').next()?.parse().ok()).unwrap_or(8443),
+        container_port: options
+            .get("listen")
+            .and_then(|listen| listen.rsplit(':').next()?.parse().ok())
+            .unwrap_or(8443),
         credential: options.get("control-plane-kubeconfig").and_then(|path| mounted(&template, &path)),
         serving_certificate: options.get("tls-cert-file").and_then(|path| mounted(&template, &path)),
         connection_secrets: flag("connection-secrets"),
@@ -201,7 +204,9 @@ fn mounted(pod: &PodSpec, path: &str) -> Option<SecretKey> {
         return from(&source.secret_name, &source.items);
     }
     let sources = volume.projected.as_ref()?.sources.iter().flatten();
-    sources.filter_map(|source| source.secret.as_ref()).find_map(|secret| from(&Some(secret.name.clone()), &secret.items))
+    sources
+        .filter_map(|source| source.secret.as_ref())
+        .find_map(|secret| from(&Some(secret.name.clone()), &secret.items))
 }
 
 #[cfg(test)]

@@ -93,7 +93,9 @@ impl Conflict {
     pub fn what(&self) -> String {
         match self {
             Self::LocalCrd { api_version, name } => {
-                format!("{api_version} is offered and not registered: this cluster has CustomResourceDefinition {name} of its own")
+                format!(
+                    "{api_version} is offered and not registered: this cluster has CustomResourceDefinition {name} of its own"
+                )
             }
             Self::ForeignApiService { api_version, name, service } => {
                 format!("{api_version} is offered and not registered: APIService {name} leads to Service {service}")

@@ -188,7 +188,8 @@ fn row(claim: &Claim, now: Timestamp, wide: bool) -> Vec<String> {
 /// Why a claim is not in order, on one line.
 fn trouble(claim: &Claim) -> String {
     let conditions = [&claim.synced, &claim.ready].into_iter().flatten();
-    let wrong = conditions.filter(|condition| condition.status != "True").find(|condition| !condition.reason.is_empty());
+    let wrong =
+        conditions.filter(|condition| condition.status != "True").find(|condition| !condition.reason.is_empty());
     match wrong {
         Some(Condition { reason, message, .. }) if message.is_empty() => reason.clone(),
         Some(Condition { reason, message, .. }) => {

@@ -47,4 +47,15 @@ impl ControlPlane {
     pub(crate) fn access(&self) -> Access {
         Access { kubeconfig: self.control_plane_kubeconfig.clone(), context: self.control_plane_context.clone() }
     }
+
+    /// The same with a context by name, where the options name none.
+    pub(crate) fn named(&self, context: &str) -> Access {
+        let access = self.access();
+        Access { context: access.context.or_else(|| Some(context.to_owned())), ..access }
+    }
+
+    /// Whether the options say which control plane is meant.
+    pub(crate) fn is_context_given(&self) -> bool {
+        self.control_plane_context.is_some() || self.control_plane_kubeconfig.is_some()
+    }
 }

@@ -5,7 +5,8 @@
 //! | `clusters` | the options that say which clusters are meant |
 //! | `completion` | completion in shells, directly and through kubectl |
 //! | `manual` | man pages |
-//! | `table` | tables and ages as kubectl prints them |
+//! | `space` | the options that name a control plane in a Space |
+//! | `table`, `told`, `duration` | text for people, and of people |
 //!
 //! Every other module is the command of its name: its options, and how its result is told. What it does is in `connector-ops`.
 
@@ -14,8 +15,13 @@
 mod claims;
 mod clusters;
 mod completion;
+mod duration;
+mod install;
 mod manual;
+mod space;
 mod table;
+mod told;
+mod uninstall;
 
 use std::process::ExitCode;
 
@@ -33,6 +39,8 @@ struct Cli {
 /// One variant for each command; what it does is in the module of its name.
 #[derive(Subcommand)]
 enum Command {
+    Install(Box<install::InstallArgs>),
+    Uninstall(Box<uninstall::UninstallArgs>),
     Claims(claims::ClaimsArgs),
     Completion(completion::CompletionArgs),
     #[command(name = "__complete", hide = true)]
@@ -50,6 +58,8 @@ async fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let outcome = match Cli::parse().command {
         Command::Claims(args) => claims::run(args).await,
+        Command::Install(args) => install::run(*args).await,
+        Command::Uninstall(args) => uninstall::run(*args).await,
         Command::Completion(args) => completion::run(&args),
         Command::Complete(args) => completion::complete(&args),
         Command::Man(args) => manual::run(&args),

@@ -43,7 +43,9 @@ pub(super) fn judge(status: &mut Status, credential: Option<&CredentialError>, n
     }
     problems.extend(status.conflicts.iter().map(super::Conflict::what));
     if status.api_services.is_empty() && status.conflicts.is_empty() {
-        warnings.push("no API is registered: the control plane offers none, or the connector did not reach it yet".to_owned());
+        warnings.push(
+            "no API is registered: the control plane offers none, or the connector did not reach it yet".to_owned(),
+        );
     }
     for conflict in &status.secret_conflicts {
         warnings.push(format!("{} {}/{}: {}", conflict.kind, conflict.namespace, conflict.name, conflict.message));

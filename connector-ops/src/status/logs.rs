@@ -41,7 +41,10 @@ pub(super) async fn last_errors(app: &Client, namespace: &str, pods: &[Pod], unr
         // What a container that ended said last is the reason.
         let before = LogParams { previous: true, ..now.clone() };
         let mut text = ask(api.logs(&pod.name, &now)).await;
-        if !pod.ready && pod.restarts > 0 && let Ok(before) = ask(api.logs(&pod.name, &before)).await {
+        if !pod.ready
+            && pod.restarts > 0
+            && let Ok(before) = ask(api.logs(&pod.name, &before)).await
+        {
             text = text.map(|now| before + &now);
         }
         (pod, text)
@@ -76,9 +79,7 @@ fn latest(lines: Vec<LogLine>) -> Vec<LogLine> {
 
 /// A line that tells of trouble, in either format of the connector; others are none.
 fn parse(pod: &str, line: &str) -> Option<LogLine> {
-    let of = |time, level, message: String| {
-        Some(LogLine { pod: pod.to_owned(), time, level, message, times: 1 })
-    };
+    let of = |time, level, message: String| Some(LogLine { pod: pod.to_owned(), time, level, message, times: 1 });
     if let Some(message) = line.strip_prefix("error: ") {
         return of(None, "ERROR", message.to_owned());
     }

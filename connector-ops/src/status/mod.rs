@@ -24,8 +24,8 @@ use crate::certificates::certificates;
 use crate::credential::{self, Credential, CredentialError};
 use crate::installed::{self, FindError, Installed, Release};
 use crate::offers;
-pub use crate::registration::{Conflict, Registration};
 use crate::registration::Registrations;
+pub use crate::registration::{Conflict, Registration};
 pub use logs::LogLine;
 pub use replicas::{Leader, Pod, Replicas};
 
@@ -213,10 +213,7 @@ pub async fn status(app: &Client, release: &Release) -> Result<Status, FindError
             name: installed.release.name.clone(),
             version: installed.version.clone(),
             managed_by: installed.managed_by.clone(),
-            service: format!(
-                "{}/{}:{}",
-                installed.service.namespace, installed.service.name, installed.service.port
-            ),
+            service: format!("{}/{}:{}", installed.service.namespace, installed.service.name, installed.service.port),
             cluster_id: kube_system,
             claim_namespace: installed.claim_namespace.clone(),
         },
@@ -346,7 +343,12 @@ async fn from_here(credential: Result<credential::Found, CredentialError>) -> Fr
     let unknown = |reach| FromHere { reach, version: None, credential: None, error: None, offers: None };
     let found = match credential {
         Ok(found) => found,
-        Err(error) => return FromHere { error: Some(error), ..unknown(Reach::Unknown("the credential cannot be read".to_owned())) },
+        Err(error) => {
+            return FromHere {
+                error: Some(error),
+                ..unknown(Reach::Unknown("the credential cannot be read".to_owned()))
+            };
+        }
     };
     let credential = Some(found.credential);
     let client = match found.client {
@@ -392,7 +394,11 @@ async fn serving_certificate(
         return ServingCertificate { secret: None, expires: None, ca_expires };
     };
     let secrets = Api::<Secret>::namespaced(app.clone(), &installed.release.namespace);
-    let secret = noted(&format!("Secret {}/{}", installed.release.namespace, at.secret), ask(secrets.get(&at.secret)).await, unread);
+    let secret = noted(
+        &format!("Secret {}/{}", installed.release.namespace, at.secret),
+        ask(secrets.get(&at.secret)).await,
+        unread,
+    );
     let pem = secret.and_then(|secret| secret.data?.remove(&at.key)).unwrap_or_default();
     let expires = certificates(&pem.0).first().map(|leaf| leaf.expires);
     ServingCertificate { secret: Some(at.secret.clone()), expires, ca_expires }

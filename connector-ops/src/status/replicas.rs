@@ -102,7 +102,8 @@ fn pod(pod: &CorePod) -> Pod {
         }
     });
     // A Pod that is on no node has a condition that tells why.
-    let unscheduled = conditions.iter().find(|condition| condition.type_ == "PodScheduled" && condition.status != "True");
+    let unscheduled =
+        conditions.iter().find(|condition| condition.type_ == "PodScheduled" && condition.status != "True");
     let message = message.or(unscheduled.and_then(|condition| condition.message.clone())).or(status.message);
     Pod {
         name: pod.name_any(),

@@ -1,0 +1,121 @@
+//! The control plane, as the user names it.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::config::{AuthInfo, Config, KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client};
+
+use super::InstallError;
+use crate::access::Access;
+use crate::ask::ask;
+use crate::control_plane::{Endpoint, Space, Token};
+
+/// How the control plane is found, and by what credential it is asked.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// A context of a kubeconfig. Its credential makes the connector's account, and does not leave this machine.
+    Context(Access),
+    /// A name in a Space, with a token that makes the account.
+    Space {
+        /// The name.
+        space: Space,
+        /// The token.
+        token: Token,
+    },
+    /// A Secret that is in the app cluster already, in the namespace of the install. Its kubeconfig is the connector's, and no
+    /// account is made.
+    Secret {
+        /// The Secret.
+        name: String,
+        /// The key that is preferred; else it is `kubeconfig`, or the only one that there is.
+        key: String,
+    },
+}
+
+/// A control plane that was found.
+pub(crate) struct Found {
+    /// A client for it, or why there is none from here.
+    pub(crate) client: Result<Client, String>,
+    pub(crate) endpoint: Endpoint,
+    /// The Secret that the user gave, and the key in it.
+    pub(crate) secret: Option<(String, String)>,
+}
+
+impl Target {
+    pub(crate) async fn find(&self, app: &Client, namespace: &str) -> Result<Found, InstallError> {
+        match self {
+            Self::Context(access) => {
+                let endpoint = Endpoint::of(&access.read()?, access.context.as_deref())
+                    .map_err(|source| InstallError::Endpoint { access: access.clone(), source })?;
+                Ok(Found { client: Ok(access.client().await?), endpoint, secret: None })
+            }
+            Self::Space { space, token } => {
+                let endpoint = space.endpoint()?;
+                let client = client(&endpoint.kubeconfig(token, "default")).await;
+                Ok(Found { client, endpoint, secret: None })
+            }
+            Self::Secret { name, key } => of_secret(app, namespace, name, key).await,
+        }
+    }
+
+    /// The token that was given, which may have to serve the connector too.
+    pub(super) fn given_token(&self) -> Option<&Token> {
+        match self {
+            Self::Space { token, .. } => Some(token),
+            Self::Context(_) | Self::Secret { .. } => None,
+        }
+    }
+}
+
+async fn of_secret(app: &Client, namespace: &str, name: &str, key: &str) -> Result<Found, InstallError> {
+    let at = || (namespace.to_owned(), name.to_owned());
+    let found = ask(Api::<Secret>::namespaced(app.clone(), namespace).get_opt(name)).await;
+    let found = found.map_err(|source| {
+        let (namespace, secret) = at();
+        InstallError::SecretUnreadable { namespace, secret, source }
+    })?;
+    let Some(found) = found else {
+        let (namespace, secret) = at();
+        return Err(InstallError::NoSecret { namespace, secret });
+    };
+    let data = found.data.unwrap_or_default();
+    let only = || if data.len() == 1 { data.keys().next().cloned() } else { None };
+    let preferred = [key, "kubeconfig"].into_iter().find(|key| data.contains_key(*key));
+    let Some(key) = preferred.map(str::to_owned).or_else(only) else {
+        let (namespace, secret) = at();
+        let keys = data.keys().cloned().collect();
+        return Err(InstallError::NoKey { namespace, secret, key: key.to_owned(), keys });
+    };
+    let unusable = |why: String| {
+        let (namespace, secret) = at();
+        InstallError::SecretUnusable { namespace, secret, key: key.clone(), why }
+    };
+    let text = data.get(&key).map(|content| String::from_utf8_lossy(&content.0).into_owned()).unwrap_or_default();
+    let kubeconfig = Kubeconfig::from_yaml(&text).map_err(|error| unusable(error.to_string()))?;
+    let endpoint = Endpoint::of(&kubeconfig, None).map_err(|error| unusable(error.to_string()))?;
+    let client = match leads_out(&kubeconfig) {
+        // A program that a Secret names is not to be run by who installs, and files would be other ones here.
+        Some(what) => Err(format!("its kubeconfig has {what}, which only the Pod can use")),
+        None => client(&kubeconfig).await,
+    };
+    Ok(Found { client, endpoint, secret: Some((name.to_owned(), key)) })
+}
+
+fn leads_out(kubeconfig: &Kubeconfig) -> Option<&'static str> {
+    let leads = |user: &AuthInfo| {
+        let files = [
+            (user.token_file.is_some(), "tokenFile"),
+            (user.client_certificate.is_some(), "client-certificate"),
+            (user.client_key.is_some(), "client-key"),
+            (user.exec.is_some(), "exec"),
+            (user.auth_provider.is_some(), "auth-provider"),
+        ];
+        files.into_iter().find_map(|(is, what)| is.then_some(what))
+    };
+    kubeconfig.auth_infos.iter().filter_map(|named| named.auth_info.as_ref()).find_map(leads)
+}
+
+/// A client for a kubeconfig that is not in a file.
+pub(crate) async fn client(kubeconfig: &Kubeconfig) -> Result<Client, String> {
+    let config = Config::from_custom_kubeconfig(kubeconfig.clone(), &KubeConfigOptions::default()).await;
+    Client::try_from(config.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
+}

@@ -1,0 +1,353 @@
+//! Removes a connector. Claims stay in the control plane, unless they are asked to go.
+//!
+//! [`Uninstall::look`] finds what there is and writes nothing; then [`Removal::remove_apis`], if wanted
+//! [`Removal::delete_claims`], and [`Removal::remove_rest`], in this order: as long as the APIs are there somebody can make
+//! claims, and an API without its connector is in everybody's way.
+
+mod claims;
+mod error;
+
+use std::time::Duration;
+
+use connector_core::origin::name_label;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use kube::api::ListParams;
+use kube::core::GroupVersionKind;
+use kube::{Api, Client, ResourceExt};
+use tokio::time::Instant;
+
+use crate::access::Access;
+use crate::ask::ask;
+use crate::cluster::{Change, Cluster, Name, Selected, Side};
+use crate::control_plane::account::{Account, CLAIMS_ROLE, OFFERS_ROLE};
+use crate::control_plane::{Endpoint, EndpointError};
+use crate::install::credential::{kubeconfig_of, secret_name};
+use crate::install::preflight::SERVICE_LABEL;
+use crate::install::{ACCOUNT, CLAIM_NAMESPACE, CLUSTER_ID, Target, prune, target};
+use crate::labels;
+use crate::progress::{Event, Tell};
+
+pub use claims::{Claims, OfKind};
+pub use error::UninstallError;
+
+/// How long the front may take to forget the APIs; it looks again within a second or two.
+const FORGET: Duration = Duration::from_secs(60);
+/// How often it is looked.
+const PAUSE: Duration = Duration::from_millis(500);
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+/// What to remove.
+#[derive(Clone, Debug)]
+pub struct Uninstall {
+    /// The app cluster.
+    pub app: Access,
+    /// The namespace of the install.
+    pub namespace: String,
+    /// Its name.
+    pub release: String,
+    /// How the control plane is reached with the right to delete the account. Default: by a context of `contexts` that has the
+    /// same URL as the connector's kubeconfig.
+    pub control_plane: Option<Target>,
+    /// Where such a context is looked for.
+    pub contexts: Access,
+}
+
+/// What was found.
+pub struct Removal {
+    app: Cluster,
+    namespace: String,
+    release: String,
+    /// The control plane by a credential that may delete the account.
+    admin: Option<Cluster>,
+    /// The control plane by any credential.
+    control_plane: Result<Client, String>,
+    /// Where it is, if that is known.
+    server: Option<String>,
+    cluster_id: Option<String>,
+    claim_namespace: Option<String>,
+    account: Option<Account>,
+    claims: Result<Claims, String>,
+}
+
+/// What could not be removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remains {
+    /// The ServiceAccount in the control plane, as `namespace/name`, which is still there with its rights.
+    pub account: String,
+    /// The commands that delete it, for who may.
+    pub commands: Vec<String>,
+}
+
+impl Uninstall {
+    /// Finds what is installed, and how many claims there are. Nothing is written.
+    ///
+    /// # Errors
+    /// See [`UninstallError`].
+    pub async fn look(self, tell: Tell<'_>) -> Result<Removal, UninstallError> {
+        let server = self.app.config().await?.cluster_url.to_string();
+        let app = Cluster::new(Side::App, self.app.client().await?);
+        let version = ask(app.client.apiserver_version()).await;
+        let version = version.map_err(|source| UninstallError::Unreachable { server: server.clone(), source })?;
+        tell(Event::Reached { side: Side::App, server, version: version.git_version });
+
+        let Self { namespace, release, .. } = &self;
+        let selector = format!("{}={},{}={release}", labels::NAME, labels::CONNECTOR, labels::INSTANCE);
+        let deployments = Api::<Deployment>::namespaced(app.client.clone(), namespace);
+        let deployment = ask(deployments.list(&ListParams::default().labels(&selector))).await;
+        let deployment = deployment.map_err(app.error("list", "Deployments"))?.items.into_iter().next();
+        let by = deployment.as_ref().and_then(|deployment| deployment.labels().get(labels::MANAGED_BY));
+        if by.is_some_and(|by| by == labels::HELM) {
+            return Err(UninstallError::InstalledByHelm { namespace: namespace.clone(), release: release.clone() });
+        }
+        // Of one that was broken off, something else may be there still.
+        if deployment.is_none() && prune::all(&app, release).await?.is_empty() {
+            return Err(UninstallError::NotInstalled { namespace: namespace.clone(), release: release.clone() });
+        }
+        let secrets = Api::<Secret>::namespaced(app.client.clone(), namespace);
+        let secret = ask(secrets.get_opt(&secret_name(release))).await.map_err(app.error("read", "the credential"))?;
+        let marks = [deployment.as_ref().map(ResourceExt::annotations), secret.as_ref().map(ResourceExt::annotations)];
+        let mark = |key: &str| marks.iter().flatten().find_map(|marks| marks.get(key).cloned());
+        let (cluster_id, claim_namespace) = (mark(CLUSTER_ID), mark(CLAIM_NAMESPACE));
+        let account = mark(ACCOUNT).zip(claim_namespace.clone()).map(|(name, namespace)| Account { namespace, name });
+        let kubeconfig = secret.as_ref().and_then(kubeconfig_of).map(|(_, kubeconfig)| kubeconfig);
+        let endpoint = kubeconfig.as_ref().and_then(|kubeconfig| Endpoint::of(kubeconfig, None).ok());
+
+        let admin = self.admin(&app.client, endpoint.as_ref()).await?;
+        let admin = match admin {
+            Some(admin) => {
+                let admin = Cluster::new(Side::ControlPlane, admin);
+                ask(admin.client.apiserver_version()).await.map(|_| admin).map_err(|why| why.to_string())
+            }
+            None => Err("no context of the kubeconfig leads to it".to_owned()),
+        };
+        let (admin, control_plane) = match (admin, &kubeconfig) {
+            (Ok(admin), _) => {
+                let client = admin.client.clone();
+                (Some(admin), Ok(client))
+            }
+            // The connector's own credential may at least count, and delete claims.
+            (Err(_), Some(kubeconfig)) => (None, target::client(kubeconfig).await),
+            (Err(why), None) => (None, Err(why)),
+        };
+        let claims = match (&control_plane, &claim_namespace, &cluster_id) {
+            (Ok(client), Some(namespace), Some(id)) => {
+                Claims::count(client, namespace, id).await.map_err(|why| why.to_string())
+            }
+            (Err(why), ..) => Err(why.clone()),
+            _ => Err("it is not known where they are".to_owned()),
+        };
+        Ok(Removal {
+            app,
+            namespace: self.namespace,
+            release: self.release,
+            admin,
+            control_plane,
+            server: endpoint.map(|endpoint| endpoint.server),
+            cluster_id,
+            claim_namespace,
+            account,
+            claims,
+        })
+    }
+
+    async fn admin(&self, app: &Client, endpoint: Option<&Endpoint>) -> Result<Option<Client>, UninstallError> {
+        if let Some(target) = &self.control_plane {
+            let found = target.find(app, &self.namespace).await?;
+            return Ok(Some(found.client.map_err(UninstallError::Client)?));
+        }
+        let (Some(endpoint), Ok(kubeconfig)) = (endpoint, self.contexts.read()) else { return Ok(None) };
+        let leads_there = |name: &str| {
+            let found: Result<Endpoint, EndpointError> = Endpoint::of(&kubeconfig, Some(name));
+            found.is_ok_and(|found| found.server == endpoint.server)
+        };
+        let Some(context) = kubeconfig.contexts.iter().find(|context| leads_there(&context.name)) else {
+            return Ok(None);
+        };
+        let access = Access { context: Some(context.name.clone()), ..self.contexts.clone() };
+        Ok(Some(access.client().await?))
+    }
+}
+
+impl Removal {
+    /// How many claims of this cluster there are, or why that is not known.
+    ///
+    /// # Errors
+    /// The control plane cannot be asked.
+    pub fn claims(&self) -> Result<&Claims, &str> {
+        self.claims.as_ref().map_err(String::as_str)
+    }
+
+    /// The cluster id in force, if it is known.
+    pub fn cluster_id(&self) -> Option<&str> {
+        self.cluster_id.as_deref()
+    }
+
+    /// The claim namespace, if it is known.
+    pub fn claim_namespace(&self) -> Option<&str> {
+        self.claim_namespace.as_deref()
+    }
+
+    /// The control plane's URL as the connector has it, if that is known.
+    pub fn server(&self) -> Option<&str> {
+        self.server.as_deref()
+    }
+
+    /// Takes the APIs out of the app cluster, and waits until its kube-apiserver has forgotten them. Before that, the right to
+    /// put them back is taken from the connector, which still runs.
+    ///
+    /// # Errors
+    /// The app cluster refused, or does not forget them.
+    pub async fn remove_apis(&self, tell: Tell<'_>) -> Result<(), UninstallError> {
+        let bindings = GroupVersionKind::gvk(RBAC, "v1", "ClusterRoleBinding");
+        let registrar = format!("{}-registrar", self.release);
+        let ours = self.app.select(&bindings, &labels::of_release(&self.release)).await?;
+        for binding in ours.iter().filter(|binding| binding.name.name == registrar) {
+            self.delete(&self.app, binding, tell).await?;
+        }
+        let kind = GroupVersionKind::gvk("apiregistration.k8s.io", "v1", "APIService");
+        let service = name_label(&format!("{}.{}", self.namespace, self.release)).into_owned();
+        let selector = format!("{SERVICE_LABEL}={service}");
+        let end = Instant::now() + FORGET;
+        let mut gone: Vec<String> = Vec::new();
+        let mut told = false;
+        loop {
+            // Again, since the connector may have put one back before the authorizer knew.
+            let there = self.app.select(&kind, &selector).await?;
+            for api_service in &there {
+                self.delete(&self.app, api_service, tell).await?;
+                gone.push(api_service.name.name.clone());
+            }
+            let known = self.known(&gone).await?;
+            if there.is_empty() && known.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() >= end {
+                return Err(UninstallError::NotForgotten { apis: known });
+            }
+            if !told && !known.is_empty() {
+                told = true;
+                tell(Event::Waiting { what: "the app cluster still knows the APIs".to_owned() });
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Which of some APIServices the discovery of the app cluster still has.
+    async fn known(&self, api_services: &[String]) -> Result<Vec<String>, UninstallError> {
+        let groups =
+            ask(self.app.client.list_api_groups()).await.map_err(self.app.error("read", "the list of APIs"))?;
+        let known = groups
+            .groups
+            .iter()
+            .flat_map(|group| group.versions.iter().map(|version| format!("{}.{}", version.version, group.name)));
+        Ok(known.filter(|known| api_services.contains(known)).collect())
+    }
+
+    /// Deletes the claims of this cluster, and waits until they are gone.
+    ///
+    /// # Errors
+    /// The control plane refused, or they are not gone in time.
+    pub async fn delete_claims(&self, patience: Duration, tell: Tell<'_>) -> Result<(), UninstallError> {
+        let (claims, client) = match (&self.claims, &self.control_plane) {
+            (Ok(claims), Ok(client)) => (claims, client),
+            (Err(why), _) | (_, Err(why)) => return Err(UninstallError::ClaimsUnknown { why: why.clone() }),
+        };
+        claims.delete(client, patience, tell).await
+    }
+
+    /// Removes what else there is in the app cluster, then the account in the control plane; tells what could not be.
+    ///
+    /// # Errors
+    /// A cluster refused. Done again it goes on from there.
+    pub async fn remove_rest(&self, tell: Tell<'_>) -> Result<Option<Remains>, UninstallError> {
+        // The account goes first where that can be: what is in the app cluster tells of it, and is needed to do it again.
+        let remains = match (&self.account, &self.admin) {
+            (None, _) => None,
+            (Some(account), Some(admin)) => {
+                self.stop(tell).await?;
+                remove_account(account, admin, tell).await?;
+                None
+            }
+            (Some(account), None) => Some(Remains {
+                account: format!("{}/{}", account.namespace, account.name),
+                commands: commands(account),
+            }),
+        };
+        for object in prune::all(&self.app, &self.release).await? {
+            self.delete(&self.app, &object, tell).await?;
+        }
+        Ok(remains)
+    }
+
+    /// Deletes the Deployment, so that nobody uses the account any more.
+    async fn stop(&self, tell: Tell<'_>) -> Result<(), UninstallError> {
+        let kind = GroupVersionKind::gvk("apps", "v1", "Deployment");
+        for deployment in self.app.select(&kind, &labels::of_release(&self.release)).await? {
+            self.delete(&self.app, &deployment, tell).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, cluster: &Cluster, object: &Selected, tell: Tell<'_>) -> Result<(), UninstallError> {
+        delete(cluster, object, tell).await
+    }
+}
+
+async fn delete(cluster: &Cluster, object: &Selected, tell: Tell<'_>) -> Result<(), UninstallError> {
+    let change = cluster.delete(object).await?;
+    if change == Change::Deleted {
+        tell(Event::Object { side: cluster.side, object: object.name.clone(), change });
+    }
+    Ok(())
+}
+
+/// What an account consists of, in the order in which it is deleted: kind, whether it is namespaced, name.
+fn parts(account: &Account) -> [(&'static str, &'static str, bool, String); 5] {
+    [
+        (RBAC, "RoleBinding", true, account.name.clone()),
+        (RBAC, "RoleBinding", true, account.claims_binding()),
+        (RBAC, "ClusterRoleBinding", false, account.offers_binding()),
+        (RBAC, "Role", true, account.name.clone()),
+        ("", "ServiceAccount", true, account.name.clone()),
+    ]
+}
+
+async fn remove_account(account: &Account, admin: &Cluster, tell: Tell<'_>) -> Result<(), UninstallError> {
+    for (group, kind, is_namespaced, name) in parts(account) {
+        let namespace = is_namespaced.then(|| account.namespace.clone());
+        delete(admin, &selected(group, kind, namespace, name), tell).await?;
+    }
+    // The ClusterRoles are shared; the last one to go takes them along.
+    let bindings = Api::<ClusterRoleBinding>::all(admin.client.clone());
+    let others =
+        ask(bindings.list(&ListParams::default())).await.map_err(admin.error("list", "ClusterRoleBindings"))?;
+    if others.items.iter().any(|binding| binding.role_ref.name == OFFERS_ROLE) {
+        return Ok(());
+    }
+    let kind = GroupVersionKind::gvk(RBAC, "v1", "ClusterRole");
+    let selector = format!("{}={},{}={}", labels::NAME, labels::CONNECTOR, labels::MANAGED_BY, labels::PLUGIN);
+    for role in admin.select(&kind, &selector).await? {
+        if [OFFERS_ROLE, CLAIMS_ROLE].contains(&role.name.name.as_str()) {
+            delete(admin, &role, tell).await?;
+        }
+    }
+    Ok(())
+}
+
+fn selected(group: &str, kind: &str, namespace: Option<String>, name: String) -> Selected {
+    let resource = kube::api::ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
+    let dotted = if group.is_empty() { String::new() } else { format!(".{group}") };
+    Selected { name: Name { resource: format!("{}{dotted}", kind.to_lowercase()), namespace, name }, resource }
+}
+
+fn commands(account: &Account) -> Vec<String> {
+    let namespaced =
+        |kind: &str, names: &[String]| format!("kubectl delete {kind} -n {} {}", account.namespace, names.join(" "));
+    vec![
+        namespaced("rolebinding", &[account.name.clone(), account.claims_binding()]),
+        namespaced("role,serviceaccount", &[account.name.clone()]),
+        format!("kubectl delete clusterrolebinding {}", account.offers_binding()),
+    ]
+}
