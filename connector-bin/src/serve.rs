@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use connector_core::origin::{ClusterId, RESERVED_PREFIX};
-use connector_proxy::{AppCluster, Config, ServiceReference, SyncOptions, TlsFiles};
+use connector_proxy::{AppCluster, Config, SecretReference, ServiceReference, SyncOptions, TlsFiles};
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
@@ -18,8 +18,10 @@ use tracing::info;
 const DEFAULT_LISTEN: &str = "0.0.0.0:8443";
 const DEFAULT_ADMIN_LISTEN: &str = "0.0.0.0:8080";
 const DEFAULT_SERVICE: &str = "kube-system/connector:443";
-/// Below the 30 s that Kubernetes gives a Pod to end.
-const DEFAULT_DRAIN: Duration = Duration::from_secs(20);
+/// Long enough for kube-proxy everywhere to hear of it.
+const DEFAULT_SHUTDOWN_DELAY: u32 = 5;
+/// With the delay below the 30 s that Kubernetes gives a Pod to end.
+const DEFAULT_DRAIN_TIMEOUT: u32 = 20;
 
 /// An option counts before its environment variable, and that before the file given by --config.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -105,6 +107,26 @@ pub(crate) struct ServeArgs {
     #[serde(default)]
     tls_ca_file: Option<PathBuf>,
 
+    /// ClusterRole of the app cluster that owns what the connector makes there by itself: with it go APIServices, serving CA and Leases [default: none]
+    #[arg(long, env = "CONNECTOR_OWNER", value_name = "NAME")]
+    #[serde(default)]
+    owner: Option<String>,
+
+    /// Secret of the app cluster that --control-plane-kubeconfig comes from: its token is renewed and written there [default: none]
+    #[arg(long, env = "CONNECTOR_CREDENTIAL_SECRET", value_name = "NAMESPACE/NAME[:KEY]")]
+    #[serde(default)]
+    credential_secret: Option<String>,
+
+    /// How long requests are still taken after SIGTERM while readiness fails already, so that no new ones are sent here [default: 5]
+    #[arg(long, env = "CONNECTOR_SHUTDOWN_DELAY", value_name = "SECONDS")]
+    #[serde(default)]
+    shutdown_delay: Option<u32>,
+
+    /// How long open requests may take to end after that [default: 20]
+    #[arg(long, env = "CONNECTOR_DRAIN_TIMEOUT", value_name = "SECONDS")]
+    #[serde(default)]
+    drain_timeout: Option<u32>,
+
     /// Namespaces whose Secrets objects of all namespaces may refer to, beside those of their own [default: none]
     #[arg(long, env = "CONNECTOR_INPUT_SECRETS_FROM", value_name = "NAMESPACE", value_delimiter = ',')]
     #[serde(default)]
@@ -132,7 +154,7 @@ fn shutdown() -> anyhow::Result<impl Future<Output = ()>> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        info!("ending: no new requests are taken, open ones may finish; a second signal ends at once");
+        info!("ending: open requests may finish; a second signal ends at once");
         tokio::spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -191,7 +213,10 @@ fn configuration(args: ServeArgs) -> anyhow::Result<Config> {
             .into_iter()
             .map(|name| namespace("input-secrets-from", name))
             .collect::<Result<_, _>>()?,
-        drain: DEFAULT_DRAIN,
+        owner: args.owner.map(owner).transpose()?,
+        credential_secret: args.credential_secret.map(|secret| secret.parse::<SecretReference>()).transpose()?,
+        shutdown_delay: Duration::from_secs(args.shutdown_delay.unwrap_or(DEFAULT_SHUTDOWN_DELAY).into()),
+        drain: Duration::from_secs(args.drain_timeout.unwrap_or(DEFAULT_DRAIN_TIMEOUT).into()),
     })
 }
 
@@ -207,6 +232,14 @@ fn namespace(option: &str, name: String) -> anyhow::Result<String> {
         bail!(
             "--{option} {name:?} is not a namespace's name: use 1 to 63 of a-z, 0-9 and -, alphanumeric at both ends"
         );
+    }
+    Ok(name)
+}
+
+/// Names of ClusterRoles are segments of a path, and anything else.
+fn owner(name: String) -> anyhow::Result<String> {
+    if name.is_empty() || name == "." || name == ".." || name.contains(['/', '%']) {
+        bail!("--owner {name:?} is not a ClusterRole's name");
     }
     Ok(name)
 }
@@ -262,6 +295,10 @@ impl ServeArgs {
             tls_cert_file: self.tls_cert_file.or(other.tls_cert_file),
             tls_key_file: self.tls_key_file.or(other.tls_key_file),
             tls_ca_file: self.tls_ca_file.or(other.tls_ca_file),
+            owner: self.owner.or(other.owner),
+            credential_secret: self.credential_secret.or(other.credential_secret),
+            shutdown_delay: self.shutdown_delay.or(other.shutdown_delay),
+            drain_timeout: self.drain_timeout.or(other.drain_timeout),
             input_secrets_from: self.input_secrets_from.or(other.input_secrets_from),
             apis: other.apis,
         }

@@ -42,7 +42,15 @@ pub struct Config {
     /// The namespaces of the app cluster whose Secrets every object may refer to as input secrets, beside those of its own
     /// namespace, where the author of the object may read them. Default: none.
     pub input_secrets_from: Vec<String>,
-    /// How long open requests may take to end after a shutdown was asked for.
+    /// Name of a ClusterRole of the app cluster that owns what the connector makes there by itself: the APIServices, the Secret of
+    /// the serving CA, the Leases. The garbage collector removes them when it is gone. Default: nothing does, so they stay.
+    pub owner: Option<String>,
+    /// Where in the app cluster `control_plane_kubeconfig` comes from: there a renewed token is written. Default: no token is renewed.
+    pub credential_secret: Option<SecretReference>,
+    /// How long requests are still taken after a shutdown was asked for, while readiness fails already: until nobody sends new ones
+    /// (wire rule 11.23).
+    pub shutdown_delay: Duration,
+    /// How long open requests may take to end after that.
     pub drain: Duration,
 }
 
@@ -107,6 +115,39 @@ pub struct ServiceReference {
     pub port: u16,
 }
 
+/// A key of a Secret in the app cluster, written `NAMESPACE/NAME[:KEY]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretReference {
+    /// The Secret's namespace.
+    pub namespace: String,
+    /// The Secret's name.
+    pub name: String,
+    /// The key. Default `kubeconfig`.
+    pub key: String,
+}
+
+/// A reference to a Secret is not of the form `NAMESPACE/NAME[:KEY]`.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("Secret {0:?} is not of the form NAMESPACE/NAME[:KEY], such as kube-system/connector-control-plane:kubeconfig")]
+pub struct InvalidSecretReference(String);
+
+impl FromStr for SecretReference {
+    type Err = InvalidSecretReference;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || InvalidSecretReference(text.to_owned());
+        let (namespace, rest) = text.split_once('/').ok_or_else(invalid)?;
+        let (name, key) = rest.split_once(':').unwrap_or((rest, "kubeconfig"));
+        let is_lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
+        let is_name = |part: &str| (1..=253).contains(&part.len()) && part.bytes().all(is_lower);
+        let is_key = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        if !is_name(namespace) || namespace.contains('.') || !is_name(name) || !is_key {
+            return Err(invalid());
+        }
+        Ok(Self { namespace: namespace.into(), name: name.into(), key: key.into() })
+    }
+}
+
 /// A Service reference is not of the form `NAMESPACE/NAME[:PORT]`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("service {0:?} is not of the form NAMESPACE/NAME[:PORT], such as kube-system/connector:443")]
@@ -150,6 +191,16 @@ impl FromStr for ServiceReference {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secret_reference() {
+        let parsed = |text: &str| text.parse::<SecretReference>().map(|secret| (secret.name, secret.key));
+        assert_eq!(parsed("kube-system/a.b").unwrap(), ("a.b".to_owned(), "kubeconfig".to_owned()));
+        assert_eq!(parsed("a/b:context.yaml").unwrap().1, "context.yaml");
+        for bad in ["", "a", "a/", "/b", "a/b:", "a/b:c/d", "A/b", "a.b/c", "a/b/c"] {
+            assert!(parsed(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn service_reference() {

@@ -14,6 +14,8 @@ mod failure;
 mod forward;
 mod identity;
 mod jitter;
+mod leader;
+mod owner;
 mod registrar;
 mod run;
 mod serve;
@@ -24,7 +26,10 @@ mod upstream;
 mod watch;
 
 pub use chain::Chain;
-pub use config::{ApiConfig, AppCluster, Config, InvalidServiceReference, ServiceReference, SyncOptions, TlsFiles};
+pub use config::{
+    ApiConfig, AppCluster, Config, InvalidSecretReference, InvalidServiceReference, SecretReference, ServiceReference,
+    SyncOptions, TlsFiles,
+};
 pub use run::{ServeError, serve};
 pub use serve::CertificateError;
 pub use upstream::UnusableKubeconfig;

@@ -13,24 +13,23 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::admission::Namespaces;
 use crate::catalog;
-use crate::chain::Chain;
 use crate::claims::Claims;
 use crate::config::{AppCluster, Config};
 use crate::forward::Corridor;
 use crate::identity::{Authorizer, TrustSource};
-use crate::registrar::Registrar;
+use crate::leader::{self, Candidate};
+use crate::owner::Owner;
+use crate::registrar::{self, Registrar};
 use crate::serve::{self, CertificateError, CertificateSource, Source};
 use crate::sync::{InputPolicy, Syncer};
 use crate::telemetry::{Metrics, serve_admin};
 use crate::upstream::{UnusableKubeconfig, Upstream};
 
-/// How long the start waits for the control plane before it goes on without.
-const START_PATIENCE: Duration = Duration::from_secs(5);
-/// How long the end waits until another replica may write what comes back from the control plane.
+/// How long the end waits until another replica may write.
 const RELEASE: Duration = Duration::from_secs(2);
 /// How often the claim namespace is looked for while it is not there.
 const NAMESPACE_RETRY: Duration = Duration::from_secs(10);
@@ -62,17 +61,6 @@ pub enum ServeError {
         address: std::net::SocketAddr,
         /// Why.
         source: std::io::Error,
-    },
-    /// The claim namespace does not exist in the control plane and may not be created by the connector.
-    #[error(
-        "namespace {namespace:?} does not exist in the control plane and the connector may not create it: \
-         create it (kubectl create namespace {namespace}), or grant create on namespaces"
-    )]
-    ClaimNamespace {
-        /// The claim namespace.
-        namespace: String,
-        /// What the control plane said.
-        source: kube::Error,
     },
     /// A part of the connector failed. The connector is at fault.
     #[error("a part of the connector failed")]
@@ -113,13 +101,16 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     let mut parts = JoinSet::new();
     parts.spawn(serve_admin(admin, metrics.clone()));
 
-    let namespace_known = claim_namespace(&upstream, &scheme.claim_namespace).await?;
-    if !namespace_known {
-        let (upstream, namespace) = (upstream.clone(), scheme.claim_namespace.clone());
-        parts.spawn(async move {
-            await_claim_namespace(&upstream, &namespace).await;
-            std::future::pending::<()>().await;
-        });
+    {
+        let (upstream, namespace) = (upstream.clone(), config.claim_namespace.clone());
+        parts.spawn(async move { await_claim_namespace(&upstream, &namespace).await });
+    }
+    let owner = Owner::new(app_cluster.clone(), config.owner.clone());
+    // What is made at the start is to have it; what it says of a failure the other look says.
+    let _ = owner.read().await;
+    {
+        let owner = owner.clone();
+        parts.spawn(async move { owner.follow().await });
     }
 
     let source = match &config.tls {
@@ -127,6 +118,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
         None => Source::Generated {
             secrets: Box::new(Api::namespaced(app_cluster.clone(), &config.service.namespace)),
             service: config.service.clone(),
+            owner: owner.clone(),
         },
     };
     let certificate = CertificateSource::open(source).await?;
@@ -145,13 +137,15 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     let (publish, snapshots) = watch::channel(None);
     parts.spawn(catalog::follow(upstream.clone(), publish, metrics.clone()));
 
-    let registrar = Registrar::new(app_cluster.clone(), config.service.clone(), metrics.clone());
+    let (registered, follow_registered) = registrar::follow(app_cluster.clone(), &config.service, metrics.clone());
+    parts.spawn(follow_registered);
     let (namespaces, follow_namespaces) = Namespaces::follow(app_cluster.clone());
     parts.spawn(follow_namespaces);
 
     let claims = Arc::new(Claims::new(scheme.clone()));
     parts.spawn(claims.clone().follow(upstream.clone(), snapshots.clone()));
 
+    let (end, ending) = watch::channel(false);
     let (drain, draining) = watch::channel(false);
     let inputs = Arc::new(InputPolicy::of(&config));
     let corridor = Arc::new(Corridor {
@@ -160,7 +154,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
         authorizer: Authorizer::new(app_cluster.clone()),
         namespaces,
         catalog: snapshots.clone(),
-        registered: registrar.registered(),
+        registered: registered.clone(),
         claims: claims.clone(),
         upstream: upstream.clone(),
         metrics: metrics.clone(),
@@ -168,32 +162,55 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
         input_secrets_from: config.input_secrets_from,
         drain: draining.clone(),
     });
+    let candidate = Candidate {
+        leases: Api::namespaced(app_cluster.clone(), &config.service.namespace),
+        identity: leader::identity(),
+        owner: owner.clone(),
+    };
+    let registrar = Registrar {
+        app_cluster: app_cluster.clone(),
+        upstream: upstream.clone(),
+        service: config.service.clone(),
+        owner,
+        metrics: metrics.clone(),
+        catalog: snapshots.clone(),
+        serving: serving.clone(),
+    };
     let sync = Syncer {
         app_cluster,
         upstream,
         scheme,
         claims,
-        catalog: snapshots.clone(),
+        catalog: snapshots,
         service: config.service,
         options: Arc::new(config.sync),
         inputs,
         metrics: metrics.clone(),
     };
-    let sync = tokio::spawn(sync.run(draining.clone()));
     // Registration makes the front call at once, so the listener comes first.
-    let mut server = tokio::spawn(serve::serve(listener, serving.clone(), corridor, draining, config.drain));
-    parts.spawn(registrar.run(snapshots, serving));
+    let mut server = tokio::spawn(serve::serve(listener, serving, corridor, draining, config.drain));
+    let mut writers = JoinSet::new();
+    writers.spawn(sync.run(candidate.clone(), ending.clone()));
+    writers.spawn(registrar.run(candidate, registered, ending));
 
     let failed = tokio::select! {
         () = shutdown => None,
         ended = parts.join_next() => ended.and_then(Result::err),
+        ended = writers.join_next() => ended.and_then(Result::err),
         ended = &mut server => return ended.map_err(ServeError::Part),
     };
     metrics.set_ending();
+    // The Leases go back at once: another replica may write while this one still serves.
+    end.send_replace(true);
+    if failed.is_none() {
+        tokio::select! {
+            () = tokio::time::sleep(config.shutdown_delay) => {}
+            ended = &mut server => return ended.map_err(ServeError::Part),
+        }
+    }
     drain.send_replace(true);
     let drained = server.await;
-    // It gives its Lease back.
-    let _ = tokio::time::timeout(RELEASE, sync).await;
+    let _ = tokio::time::timeout(RELEASE, writers.join_all()).await;
     match failed {
         Some(part) => Err(ServeError::Part(part)),
         None => drained.map_err(ServeError::Part),
@@ -231,45 +248,34 @@ fn local(listener: &TcpListener) -> String {
     listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string())
 }
 
-/// Sees to it that the claim namespace exists; `false` where the control plane is away.
-async fn claim_namespace(upstream: &Upstream, namespace: &str) -> Result<bool, ServeError> {
-    let work = ensure_claim_namespace(upstream, namespace);
-    match tokio::time::timeout(START_PATIENCE, work).await {
-        Ok(Ok(())) => Ok(true),
-        Ok(Err(kube::Error::Api(status))) if status.code == 403 => {
-            Err(ServeError::ClaimNamespace { namespace: namespace.into(), source: kube::Error::Api(status) })
-        }
-        Ok(Err(kube::Error::Api(status))) => {
-            warn!(
-                code = status.code,
-                message = status.message,
-                "the control plane does not say whether the claim namespace exists"
-            );
-            Ok(false)
-        }
-        Ok(Err(error)) => {
-            upstream.observe(Some(&error));
-            Ok(false)
-        }
-        Err(_) => {
-            warn!("the control plane does not answer; starting without it");
-            Ok(false)
-        }
-    }
-}
-
+/// Sees to it that the claim namespace exists, once the control plane can be reached; says once what is in the way. Never returns.
 async fn await_claim_namespace(upstream: &Upstream, namespace: &str) {
     let mut complained = false;
     loop {
-        tokio::time::sleep(NAMESPACE_RETRY).await;
         match ensure_claim_namespace(upstream, namespace).await {
-            Ok(()) => return,
-            Err(error @ kube::Error::Api(_)) if !complained => {
-                complained = true;
-                error!(error = %Chain(&error), namespace, "the claim namespace does not exist in the control plane and cannot be created: create it");
+            Ok(()) => std::future::pending().await,
+            Err(kube::Error::Api(status)) if complained => {
+                debug!(code = status.code, message = status.message, "the claim namespace is not there yet");
             }
-            Err(_) => {}
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                complained = true;
+                error!(
+                    message = status.message,
+                    "namespace {namespace:?} does not exist in the control plane and the connector may not create it: \
+                     create it (kubectl create namespace {namespace}), or grant create on namespaces"
+                );
+            }
+            Err(kube::Error::Api(status)) => {
+                complained = true;
+                warn!(
+                    code = status.code,
+                    message = status.message,
+                    "the control plane does not say whether the claim namespace {namespace:?} exists"
+                );
+            }
+            Err(error) => upstream.observe(Some(&error)),
         }
+        tokio::time::sleep(NAMESPACE_RETRY).await;
     }
 }
 

@@ -32,6 +32,8 @@ pub struct ConnectorOptions {
     pub kubeconfig: Option<PathBuf>,
     /// The kubeconfig by which the connector knows the control plane. Default none: the admin's.
     pub control_plane_kubeconfig: Option<PathBuf>,
+    /// The port of the Service, where something stands between it and the connector. Default none: the connector's own.
+    pub service_port: Option<u16>,
     /// The program. Default none: what `CONNECTOR_BIN` names, else the workspace's, built once for each process.
     pub program: Option<PathBuf>,
 }
@@ -45,6 +47,7 @@ impl Default for ConnectorOptions {
             env: Vec::new(),
             kubeconfig: None,
             control_plane_kubeconfig: None,
+            service_port: None,
             program: None,
         }
     }
@@ -81,7 +84,8 @@ impl Connector {
             None => program().await?,
         };
         let (port, admin_port) = (Port::free()?, Port::free()?);
-        app.kubectl().apply(&service(port.number()).to_string()).await?;
+        let service_port = options.service_port.unwrap_or(port.number());
+        app.kubectl().apply(&service(service_port).to_string()).await?;
         let namespace =
             json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": options.claim_namespace } });
         control_plane.kubectl().apply(&namespace.to_string()).await?;
@@ -96,7 +100,7 @@ impl Connector {
             format!("--claim-namespace={}", options.claim_namespace),
             format!("--listen=127.0.0.1:{}", port.number()),
             format!("--admin-listen=127.0.0.1:{}", admin_port.number()),
-            format!("--service=kube-system/{SERVICE}:{}", port.number()),
+            format!("--service=kube-system/{SERVICE}:{service_port}"),
         ];
         args.extend(options.cluster_id.map(|id| format!("--cluster-id={id}")));
         args.extend(options.extra_args);

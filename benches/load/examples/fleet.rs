@@ -341,6 +341,9 @@ async fn connector(number: usize, apis: usize, control_plane: &Path, folder: &Pa
         sync: SyncOptions::default(),
         apis: Vec::new(),
         input_secrets_from: Vec::new(),
+        owner: None,
+        credential_secret: None,
+        shutdown_delay: Duration::ZERO,
         drain: Duration::ZERO,
     };
     let admin = config.admin_listen;

@@ -71,6 +71,9 @@ impl Stage {
             sync: SyncOptions::default(),
             apis: Vec::new(),
             input_secrets_from: Vec::new(),
+            owner: None,
+            credential_secret: None,
+            shutdown_delay: Duration::ZERO,
             drain: DRAIN,
         };
         let connector = tokio::spawn(async move {

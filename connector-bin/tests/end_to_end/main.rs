@@ -17,6 +17,7 @@ mod pods;
 mod raw;
 mod references;
 mod registration;
+mod running;
 mod secrets;
 mod setup;
 mod stand_in;

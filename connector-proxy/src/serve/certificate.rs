@@ -24,6 +24,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use crate::chain::Chain;
 use crate::config::{ServiceReference, TlsFiles};
 use crate::identity::AnyClientCertificate;
+use crate::owner::Owner;
 
 /// How long a generated leaf lasts; it is renewed after two thirds.
 const LEAF_LIFETIME: time::Duration = time::Duration::days(90);
@@ -33,6 +34,9 @@ const CA_LIFETIME: time::Duration = time::Duration::days(3650);
 const CA_RENEWAL: time::Duration = time::Duration::days(365);
 /// Certificates are valid from a while ago, for clocks that differ.
 const BACKDATED: time::Duration = time::Duration::hours(1);
+/// How long leaves of the former CA are served after another one took its place: until every replica has seen the new CA, it was
+/// written into the APIServices, and kube-apiserver goes by them. Only then may it meet a leaf of the new one.
+const OVERLAP: time::Duration = time::Duration::seconds(60);
 /// How often files, and the Secret that replicas share, are looked at.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -79,7 +83,7 @@ pub enum CertificateError {
 /// Where the serving certificate comes from.
 pub(crate) enum Source {
     Files(TlsFiles),
-    Generated { secrets: Box<Api<Secret>>, service: ServiceReference },
+    Generated { secrets: Box<Api<Secret>>, service: ServiceReference, owner: Arc<Owner> },
 }
 
 /// The serving certificate, kept fresh.
@@ -125,28 +129,39 @@ impl CertificateSource {
     }
 
     async fn refresh(&mut self) -> Result<(), CertificateError> {
-        if !self.source.changed(&self.made_of).await? {
-            return Ok(());
-        }
-        let (made_of, serving) = self.source.make().await?;
+        let (made_of, serving) = match (&self.source, &self.made_of) {
+            (Source::Files(files), Made::Files(contents)) => {
+                if read_files(files)? == *contents {
+                    return Ok(());
+                }
+                self.source.make().await?
+            }
+            (Source::Generated { secrets, service, owner }, Made::Generated { authority, renew_at }) => {
+                let shared = shared_authority(secrets, service, owner, Some(authority)).await?;
+                let now = OffsetDateTime::now_utc();
+                if shared == *authority && now < *renew_at {
+                    return Ok(());
+                }
+                if now < *renew_at && shared.bundle.contains(&authority.certificate) {
+                    info!("the serving CA has changed: its former leaf is served a little longer");
+                    let renew_at = (now + OVERLAP).min(*renew_at);
+                    let ca_bundle = Some(shared.bundle.clone());
+                    let tls = self.current.borrow().tls.clone();
+                    (Made::Generated { authority: shared, renew_at }, Serving { tls, ca_bundle })
+                } else {
+                    shared.serve(service)?
+                }
+            }
+            _ => self.source.make().await?,
+        };
         self.made_of = made_of;
         self.current.send_replace(Arc::new(serving));
-        info!("the serving certificate was renewed");
+        info!("the serving certificate was read anew");
         Ok(())
     }
 }
 
 impl Source {
-    async fn changed(&self, made_of: &Made) -> Result<bool, CertificateError> {
-        Ok(match (self, made_of) {
-            (Self::Files(files), Made::Files(contents)) => read_files(files)? != *contents,
-            (Self::Generated { secrets, service }, Made::Generated { authority, renew_at }) => {
-                OffsetDateTime::now_utc() >= *renew_at || shared_authority(secrets, service).await? != *authority
-            }
-            _ => true,
-        })
-    }
-
     async fn make(&self) -> Result<(Made, Serving), CertificateError> {
         match self {
             Self::Files(files) => {
@@ -159,13 +174,8 @@ impl Source {
                 }
                 Ok((Made::Files(contents), Serving { tls, ca_bundle }))
             }
-            Self::Generated { secrets, service } => {
-                let authority = shared_authority(secrets, service).await?;
-                let (certificate, key) = authority.issue(service).map_err(unusable)?;
-                let tls = server_config(certificate.as_bytes(), key.as_bytes())?;
-                let renew_at = OffsetDateTime::now_utc() + LEAF_LIFETIME * 2 / 3;
-                let ca_bundle = Some(authority.bundle.clone());
-                Ok((Made::Generated { authority, renew_at }, Serving { tls, ca_bundle }))
+            Self::Generated { secrets, service, owner } => {
+                shared_authority(secrets, service, owner, None).await?.serve(service)
             }
         }
     }
@@ -244,6 +254,15 @@ impl Authority {
         self.expires().is_none_or(|expires| expires < OffsetDateTime::now_utc() + CA_RENEWAL)
     }
 
+    /// Makes a leaf to be served.
+    fn serve(self, service: &ServiceReference) -> Result<(Made, Serving), CertificateError> {
+        let (certificate, key) = self.issue(service).map_err(unusable)?;
+        let tls = server_config(certificate.as_bytes(), key.as_bytes())?;
+        let renew_at = OffsetDateTime::now_utc() + LEAF_LIFETIME * 2 / 3;
+        let ca_bundle = Some(self.bundle.clone());
+        Ok((Made::Generated { authority: self, renew_at }, Serving { tls, ca_bundle }))
+    }
+
     /// A leaf for the names by which `service` is called, with its key, in PEM.
     fn issue(&self, service: &ServiceReference) -> Result<(String, String), rcgen::Error> {
         let host = service.host();
@@ -272,8 +291,14 @@ fn authority_params() -> CertificateParams {
     params
 }
 
-/// The CA that all replicas share: read from its Secret, made where it is missing, unusable or near its end.
-async fn shared_authority(secrets: &Api<Secret>, service: &ServiceReference) -> Result<Authority, CertificateError> {
+/// The CA that all replicas share: read from its Secret, made where it is missing, unusable or near its end. Where it is missing and
+/// this replica has one `in_force`, that is put back: replicas serve leaves of it.
+async fn shared_authority(
+    secrets: &Api<Secret>,
+    service: &ServiceReference,
+    owner: &Owner,
+    in_force: Option<&Authority>,
+) -> Result<Authority, CertificateError> {
     let name = format!("{}-serving-ca", service.name);
     let failed = |source: kube::Error| CertificateError::Secret {
         namespace: service.namespace.clone(),
@@ -282,21 +307,25 @@ async fn shared_authority(secrets: &Api<Secret>, service: &ServiceReference) -> 
     };
     loop {
         let stored = secrets.get_opt(&name).await.map_err(failed)?;
-        let authority = stored.as_ref().and_then(Authority::from_secret);
-        if let Some(authority) = authority.as_ref().filter(|authority| !authority.is_due()) {
-            return Ok(authority.clone());
+        let read = stored.as_ref().and_then(Authority::from_secret);
+        let known = read.as_ref().or(in_force);
+        let next = match known.filter(|authority| !authority.is_due()) {
+            Some(authority) => authority.clone(),
+            None => Authority::generate(known).map_err(unusable)?,
+        };
+        let mut metadata = stored.as_ref().map_or_else(
+            || ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() },
+            |secret| secret.metadata.clone(),
+        );
+        if !owner.mark(&mut metadata) && read.as_ref() == Some(&next) {
+            return Ok(next);
         }
-        let next = Authority::generate(authority.as_ref()).map_err(unusable)?;
+        let data = Some(next.to_data());
         let written = match stored {
-            Some(mut secret) => {
-                secret.data = Some(next.to_data());
-                secrets.replace(&name, &PostParams::default(), &secret).await
-            }
+            Some(secret) => secrets.replace(&name, &PostParams::default(), &Secret { metadata, data, ..secret }).await,
             None => {
-                let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
                 let type_ = Some("kubernetes.io/tls".to_owned());
-                let secret = Secret { metadata, type_, data: Some(next.to_data()), ..Secret::default() };
-                secrets.create(&PostParams::default(), &secret).await
+                secrets.create(&PostParams::default(), &Secret { metadata, type_, data, ..Secret::default() }).await
             }
         };
         match written {

@@ -1,27 +1,25 @@
 //! What the control plane gives back: connection Secrets and events of claims, in the app cluster.
 //!
-//! Only one of several replicas writes ([`leader`]). Everything here can be dropped at any moment: what is to be done follows from
+//! Only one of several replicas writes ([`crate::leader`]). Everything here can be dropped at any moment: what is to be done follows from
 //! what both clusters hold, and each write is tied to what was seen before it.
 
 mod copy;
 mod events;
 mod inputs;
-mod leader;
 mod queue;
 mod secrets;
 
 use std::sync::Arc;
 
 use connector_core::origin::Hashed;
-use kube::Api;
 use tokio::sync::watch;
 
 use self::events::Recorder;
 pub(crate) use self::inputs::Policy as InputPolicy;
-use self::leader::Election;
 use crate::catalog::Snapshots;
 use crate::claims::Claims;
 use crate::config::{ServiceReference, SyncOptions};
+use crate::leader::{Candidate, Election};
 use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
 
@@ -41,17 +39,11 @@ pub(crate) struct Syncer {
 }
 
 impl Syncer {
-    /// Syncs while this replica is the one that does, until `drain` becomes true; then lets another replica begin.
-    pub(crate) async fn run(self, mut drain: watch::Receiver<bool>) {
-        let leases = Api::namespaced(self.app_cluster.clone(), &self.service.namespace);
-        self.metrics.leads("sync", false);
-        let mut election = Election::new(leases, format!("{}-sync", self.service.name), identity());
-        let leads = |leads| self.metrics.leads("sync", leads);
-        tokio::select! {
-            () = election.lead(|| self.parts(), leads) => {}
-            _ = drain.wait_for(|drain| *drain) => {}
-        }
-        election.release().await;
+    /// Syncs while this replica is the one that does, until `end` becomes true; then lets another replica begin.
+    pub(crate) async fn run(self, candidate: Candidate, end: watch::Receiver<bool>) {
+        let lease = format!("{}-sync", self.service.name);
+        let election = Election::new(candidate, lease, "what comes back from the control plane");
+        election.lead_until(end, || self.parts(), |leads| self.metrics.leads("sync", leads)).await;
     }
 
     fn recorder(&self) -> Arc<Recorder> {
@@ -89,14 +81,4 @@ impl Syncer {
         };
         tokio::join!(secrets, inputs, events, std::future::pending::<()>());
     }
-}
-
-/// Names this process among all that may hold the Lease. A Pod that says its name (`POD_NAME`) has the Lease again at once when its
-/// container is started anew.
-fn identity() -> String {
-    std::env::var("POD_NAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| {
-        let chance =
-            std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), std::process::id());
-        format!("connector_{chance:016x}")
-    })
 }

@@ -86,4 +86,9 @@ impl ApiMetrics {
             self.conflicts.remove(&api.into());
         }
     }
+
+    /// Nothing is known to be in the way of any: another replica looks after that.
+    pub(crate) fn forget_conflicts(&self) {
+        self.conflicts.clear();
+    }
 }

@@ -20,8 +20,8 @@ mod tests;
 mod tuning;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -73,6 +73,8 @@ pub(crate) struct Upstream {
     /// Counts the kubeconfigs used; those who follow the control plane begin anew when it moves.
     generation: watch::Sender<u64>,
     reachable: AtomicBool,
+    /// When that last changed.
+    reached: Mutex<Instant>,
     metrics: Arc<Metrics>,
 }
 
@@ -89,6 +91,7 @@ impl Upstream {
             route,
             generation: watch::Sender::new(0),
             reachable: AtomicBool::new(true),
+            reached: Mutex::new(Instant::now()),
             metrics,
         })
     }
@@ -134,6 +137,7 @@ impl Upstream {
         let now = error.is_none();
         self.metrics.upstream.reachable.set(now.into());
         if self.reachable.swap(now, Ordering::Relaxed) != now {
+            *self.reached.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             match error {
                 Some(error) => warn!(
                     error = %Chain(error),
@@ -141,6 +145,14 @@ impl Upstream {
                 ),
                 None => info!("the control plane is reachable again"),
             }
+        }
+    }
+
+    /// For how long the control plane has been reached without fail; zero while it is not.
+    pub(crate) fn reached_for(&self) -> Duration {
+        match self.reachable.load(Ordering::Relaxed) {
+            true => self.reached.lock().unwrap_or_else(PoisonError::into_inner).elapsed(),
+            false => Duration::ZERO,
         }
     }
 

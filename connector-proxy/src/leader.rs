@@ -4,6 +4,7 @@
 //! another's Lease is good is measured from when it was last *seen* to change, by the own clock. The libraries for this trust the
 //! time that others wrote, or do not tell that the Lease is lost while the API is away.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -11,11 +12,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::chain::Chain;
 use crate::jitter;
+use crate::owner::Owner;
 
 /// How long a Lease is good without renewal.
 const DURATION: Duration = Duration::from_secs(15);
@@ -26,11 +29,32 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How long the holder goes on without a renewal: less than the others wait.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A candidate.
-pub(super) struct Election {
-    leases: Api<Lease>,
+/// Names this process among all that may hold a Lease. A Pod that says its name (`POD_NAME`) has its Leases again at once when its
+/// container is started anew.
+pub(crate) fn identity() -> String {
+    std::env::var("POD_NAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| {
+        let chance =
+            std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), std::process::id());
+        format!("connector_{chance:016x}")
+    })
+}
+
+/// What all candidacies of this process have in common.
+#[derive(Clone)]
+pub(crate) struct Candidate {
+    pub(crate) leases: Api<Lease>,
+    /// Nobody else's ([`identity`]).
+    pub(crate) identity: String,
+    /// What a Lease goes with.
+    pub(crate) owner: Arc<Owner>,
+}
+
+/// A candidacy for one Lease.
+pub(crate) struct Election {
+    candidate: Candidate,
     name: String,
-    identity: String,
+    /// What the holder writes, for people.
+    writes: &'static str,
     /// The Lease as it was last read or written.
     seen: Option<Lease>,
     /// When it was first seen as it is.
@@ -38,22 +62,34 @@ pub(super) struct Election {
 }
 
 impl Election {
-    /// `identity` must be nobody else's.
-    pub(super) fn new(leases: Api<Lease>, name: String, identity: String) -> Self {
-        Self { leases, name, identity, seen: None, changed: Instant::now() }
+    /// For the Lease `name`; its holder writes what `writes` says.
+    pub(crate) fn new(candidate: Candidate, name: String, writes: &'static str) -> Self {
+        Self { candidate, name, writes, seen: None, changed: Instant::now() }
     }
 
-    /// Works while elected, for ever. `work` is dropped when the Lease is lost, and made anew when it is won again.
-    ///
-    /// Cancel safety: nothing is lost, but the Lease is kept until it runs out; see [`Self::release`].
-    pub(super) async fn lead<F: Future<Output = ()>>(&mut self, mut work: impl FnMut() -> F, leads: impl Fn(bool)) {
+    /// Works while elected, until `end` becomes true; then gives the Lease back. `work` is dropped when the Lease is lost, and made
+    /// anew when it is won again.
+    pub(crate) async fn lead_until<F: Future<Output = ()>>(
+        mut self,
+        mut end: watch::Receiver<bool>,
+        work: impl FnMut() -> F,
+        leads: impl Fn(bool),
+    ) {
+        tokio::select! {
+            () = self.lead(work, leads) => {}
+            _ = end.wait_for(|end| *end) => {}
+        }
+        self.release().await;
+    }
+
+    async fn lead<F: Future<Output = ()>>(&mut self, mut work: impl FnMut() -> F, leads: impl Fn(bool)) {
         loop {
             self.acquire().await;
-            info!(lease = self.name, "this replica writes what comes back from the control plane");
+            info!(lease = self.name, "this replica writes {}", self.writes);
             leads(true);
             tokio::select! {
                 () = work() => {}
-                () = self.keep() => warn!(lease = self.name, "the Lease is lost: another replica writes now"),
+                () = self.keep() => warn!(lease = self.name, "the Lease is lost: another replica writes {} now", self.writes),
             }
             leads(false);
         }
@@ -70,7 +106,12 @@ impl Election {
                 }
                 Err(error) => {
                     complained = true;
-                    warn!(error = %Chain(&error), lease = self.name, "the Lease cannot be read or written, so nothing comes back from the control plane: grant get, create and update on leases of the connector's namespace");
+                    warn!(
+                        error = %Chain(&error),
+                        lease = self.name,
+                        "the Lease cannot be read or written, so this replica does not write {}: grant get, create and update on leases of the connector's namespace",
+                        self.writes
+                    );
                 }
             }
             tokio::time::sleep(jitter::around(PERIOD)).await;
@@ -96,7 +137,7 @@ impl Election {
     }
 
     /// Gives the Lease back, so that another replica need not wait until it runs out.
-    pub(super) async fn release(&mut self) {
+    async fn release(&mut self) {
         let Some(lease) = self.seen.clone().filter(|lease| self.is_own(lease)) else { return };
         let transitions = lease.spec.as_ref().and_then(|spec| spec.lease_transitions);
         let spec = LeaseSpec { lease_transitions: transitions, ..LeaseSpec::default() };
@@ -113,7 +154,8 @@ impl Election {
         }
         let now = || Some(MicroTime(Timestamp::now()));
         let Some(lease) = self.seen.clone() else {
-            let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
+            let mut metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
+            self.candidate.owner.mark(&mut metadata);
             let spec = LeaseSpec { acquire_time: now(), renew_time: now(), ..self.spec(0) };
             return self.write(Lease { metadata, spec: Some(spec) }).await;
         };
@@ -126,12 +168,14 @@ impl Election {
         } else {
             return Ok(false);
         };
-        self.write(Lease { spec: Some(spec), ..lease }).await
+        let mut metadata = lease.metadata;
+        self.candidate.owner.mark(&mut metadata);
+        self.write(Lease { metadata, spec: Some(spec) }).await
     }
 
     fn spec(&self, transitions: i32) -> LeaseSpec {
         LeaseSpec {
-            holder_identity: Some(self.identity.clone()),
+            holder_identity: Some(self.candidate.identity.clone()),
             lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
             lease_transitions: Some(transitions),
             ..LeaseSpec::default()
@@ -139,11 +183,11 @@ impl Election {
     }
 
     fn is_own(&self, lease: &Lease) -> bool {
-        lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_ref()) == Some(&self.identity)
+        lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_ref()) == Some(&self.candidate.identity)
     }
 
     async fn read(&mut self) -> Result<(), kube::Error> {
-        let lease = self.leases.get_opt(&self.name).await?;
+        let lease = self.candidate.leases.get_opt(&self.name).await?;
         self.see(lease);
         Ok(())
     }
@@ -151,8 +195,8 @@ impl Election {
     /// False where somebody else was quicker.
     async fn write(&mut self, lease: Lease) -> Result<bool, kube::Error> {
         let written = match lease.metadata.resource_version {
-            Some(_) => self.leases.replace(&self.name, &PostParams::default(), &lease).await,
-            None => self.leases.create(&PostParams::default(), &lease).await,
+            Some(_) => self.candidate.leases.replace(&self.name, &PostParams::default(), &lease).await,
+            None => self.candidate.leases.create(&PostParams::default(), &lease).await,
         };
         match written {
             Ok(lease) => {

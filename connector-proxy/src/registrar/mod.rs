@@ -3,29 +3,38 @@
 //! An APIService takes a whole group and version, so one is never taken from somebody else: not an APIService that another
 //! product or the cluster's own CRDs hold, and not a group and version for which the cluster has CRDs (wire rule 2.11).
 //! Nothing is written unless it differs (an APIService that changes makes kube-apiserver fetch every document anew).
+//!
+//! Of several replicas one writes ([`crate::leader`]); every one sees what is registered ([`seen`]).
+
+mod seen;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use connector_core::offer::GroupVersion;
-use futures::StreamExt;
 use k8s_openapi::ByteString;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::{
     APIService, APIServiceSpec, ServiceReference as ApiServiceReference,
 };
 use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams, Preconditions};
-use kube::runtime::watcher;
 use kube::{Api, ResourceExt};
+use thiserror::Error;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use crate::catalog::Snapshot;
+use crate::catalog::{Snapshot, Snapshots};
 use crate::chain::Chain;
 use crate::config::ServiceReference;
+use crate::leader::{Candidate, Election};
+use crate::owner::{Owner, OwnerError};
 use crate::serve::Serving;
 use crate::telemetry::Metrics;
+use crate::upstream::Upstream;
+pub(crate) use seen::Registered;
+use seen::Seen;
 
 /// Marks an object of the app cluster as ours; its value is [`ServiceReference::label`] of the connector that wrote it.
 pub(crate) const OWNER_LABEL: &str = "mcp-connector.upbound.io/service";
@@ -37,29 +46,38 @@ const RESYNC: Duration = Duration::from_secs(60);
 /// How soon a write that failed is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Which group versions are registered, for those who must not call one absent.
-#[derive(Clone)]
-pub(crate) struct Registered(watch::Receiver<Option<BTreeSet<GroupVersion>>>);
-
-impl Registered {
-    /// Whether one of these is registered, or may be: before the APIServices were first read, any may.
-    pub(crate) fn any(&self, mut of: impl Iterator<Item = GroupVersion>) -> bool {
-        match &*self.0.borrow() {
-            Some(registered) => of.any(|gv| registered.contains(&gv)),
-            None => of.next().is_some(),
-        }
-    }
-}
+/// How long this replica must have written, and reached the control plane, before it removes a registration: longer than a watch can be
+/// behind without that being noticed, which is 25 s. What another replica registered may be too new for this one to know.
+const CERTAIN: Duration = Duration::from_secs(30);
 
 /// Keeps the app cluster's APIServices equal to what is offered.
 pub(crate) struct Registrar {
+    pub(crate) app_cluster: kube::Client,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) service: ServiceReference,
+    pub(crate) owner: Arc<Owner>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) catalog: Snapshots,
+    pub(crate) serving: watch::Receiver<Arc<Serving>>,
+}
+
+/// The part of it that writes, for as long as this replica does.
+struct Writer<'a> {
+    of: &'a Registrar,
     api_services: Api<APIService>,
     crds: Api<CustomResourceDefinition>,
-    service: ServiceReference,
-    metrics: Arc<Metrics>,
-    registered: watch::Sender<Option<BTreeSet<GroupVersion>>>,
+    since: Instant,
     /// What was said about conflicts, so that it is said once.
     told: BTreeMap<GroupVersion, String>,
+}
+
+/// The APIServices were not written.
+#[derive(Debug, Error)]
+enum WriteError {
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
+    #[error(transparent)]
+    Api(#[from] kube::Error),
 }
 
 /// Why a group and version is not registered.
@@ -80,119 +98,107 @@ impl std::fmt::Display for Conflict {
     }
 }
 
-impl Registrar {
-    pub(crate) fn new(app_cluster: kube::Client, service: ServiceReference, metrics: Arc<Metrics>) -> Self {
-        Self {
-            api_services: Api::all(app_cluster.clone()),
-            crds: Api::all(app_cluster),
-            service,
-            metrics,
-            registered: watch::Sender::new(None),
-            told: BTreeMap::new(),
-        }
-    }
+/// A sight of the APIServices, and the work that keeps it: a future that never returns.
+pub(crate) fn follow(
+    app_cluster: kube::Client,
+    service: &ServiceReference,
+    metrics: Arc<Metrics>,
+) -> (Registered, impl Future<Output = ()> + Send + use<>) {
+    let publish = watch::Sender::new(None);
+    let registered = Registered(publish.subscribe());
+    let label = service.label();
+    (registered, async move { seen::follow(Api::all(app_cluster), &label, &publish, &metrics).await })
+}
 
-    pub(crate) fn registered(&self) -> Registered {
-        Registered(self.registered.subscribe())
+impl Registrar {
+    /// Writes while this replica is the one that does, until `end` becomes true; then lets another replica begin.
+    pub(crate) async fn run(self, candidate: Candidate, registered: Registered, end: watch::Receiver<bool>) {
+        let election = Election::new(candidate, format!("{}-registrar", self.service.name), "what is registered");
+        let leads = |leads| {
+            self.metrics.leads("registrar", leads);
+            if !leads {
+                self.metrics.apis.forget_conflicts();
+            }
+        };
+        election.lead_until(end, || self.write(registered.0.clone()), leads).await;
     }
 
     /// Registers and unregisters as the catalog, the serving CA or the APIServices change. Never returns.
-    pub(crate) async fn run(
-        mut self,
-        mut catalog: watch::Receiver<Option<Arc<Snapshot>>>,
-        mut serving: watch::Receiver<Arc<Serving>>,
-    ) {
-        let events = watcher(self.api_services.clone(), watcher::Config::default());
-        let mut changes = std::pin::pin!(crate::watch::with_backoff(events));
+    async fn write(&self, mut seen: watch::Receiver<Seen>) {
+        let mut writer = Writer {
+            of: self,
+            api_services: Api::all(self.app_cluster.clone()),
+            crds: Api::all(self.app_cluster.clone()),
+            since: Instant::now(),
+            told: BTreeMap::new(),
+        };
+        let (mut catalog, mut serving) = (self.catalog.clone(), self.serving.clone());
+        let mut failed = String::new();
         loop {
+            seen.mark_unchanged();
             let snapshot = catalog.borrow_and_update().clone();
             let ca_bundle = serving.borrow_and_update().ca_bundle.clone();
-            let mut pause = RESYNC;
             // While nothing is known of the control plane, what is registered stays so.
-            if let Some(snapshot) = snapshot
-                && let Err(error) = self.reconcile(&snapshot, ca_bundle.as_deref()).await
-            {
-                warn!(error = %Chain(&error), "cannot write APIServices; trying again");
-                pause = RETRY;
-            }
-            let relevant = async {
-                loop {
-                    let change = changes.next().await;
-                    if let Some(Ok(event)) = &change {
-                        self.note(event);
+            let pause = match snapshot {
+                Some(snapshot) => match writer.reconcile(&snapshot, ca_bundle.as_deref()).await {
+                    Ok(pause) => {
+                        failed.clear();
+                        pause
                     }
-                    match change {
-                        // Ours were changed by somebody, or a name in our way was freed.
-                        Some(Ok(watcher::Event::Delete(_))) => return,
-                        Some(Ok(watcher::Event::Apply(changed)))
-                            if self.needs_mending(&changed, ca_bundle.as_deref()) =>
-                        {
-                            return;
+                    Err(error) => {
+                        let text = Chain(&error).to_string();
+                        if text != failed {
+                            warn!(error = text, "cannot write APIServices; trying again");
+                            failed = text;
                         }
-                        Some(_) => {}
-                        None => std::future::pending().await,
+                        RETRY
                     }
-                }
+                },
+                None => RESYNC,
             };
             tokio::select! {
                 Ok(()) = catalog.changed() => {}
                 Ok(()) = serving.changed() => {}
-                () = relevant => {}
+                // Ours were changed by somebody, or a name in our way was freed.
+                Ok(()) = seen.changed() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
     }
 
-    fn needs_mending(&self, changed: &APIService, ca_bundle: Option<&str>) -> bool {
-        self.is_ours(changed)
-            && changed.spec.as_ref().is_some_and(|spec| {
-                let version = spec.version.clone().unwrap_or_default();
-                let group = spec.group.clone().unwrap_or_default();
-                changed.spec != Some(self.spec(&GroupVersion::new(group, version), ca_bundle))
-            })
+    fn is_ours(&self, api_service: &APIService) -> bool {
+        is_ours(api_service, &self.service.label())
     }
+}
 
-    /// Takes note of what the front says of an APIService of ours.
-    fn note(&self, event: &watcher::Event<APIService>) {
-        use watcher::Event::{Apply, Delete, InitApply};
-        let (Apply(api_service) | InitApply(api_service) | Delete(api_service)) = event else { return };
-        let Some(spec) = api_service.spec.as_ref().filter(|_| self.is_ours(api_service)) else { return };
-        let api =
-            GroupVersion::new(spec.group.as_deref().unwrap_or_default(), spec.version.as_deref().unwrap_or_default());
-        let conditions = api_service.status.iter().flat_map(|status| status.conditions.iter().flatten());
-        let is_available =
-            conditions.into_iter().any(|condition| condition.type_ == "Available" && condition.status == "True");
-        self.metrics.apis.available(&api, (!matches!(event, Delete(_))).then_some(is_available));
-    }
-
-    async fn reconcile(&mut self, snapshot: &Snapshot, ca_bundle: Option<&str>) -> Result<(), kube::Error> {
+impl Writer<'_> {
+    /// How long it may be until the next time.
+    async fn reconcile(&mut self, snapshot: &Snapshot, ca_bundle: Option<&str>) -> Result<Duration, WriteError> {
+        self.of.owner.read().await?;
         let existing = self.api_services.list(&ListParams::default()).await?;
         let existing: BTreeMap<String, APIService> =
             existing.items.into_iter().map(|api_service| (api_service.name_any(), api_service)).collect();
-        let offered = snapshot.offered_group_versions();
-        let is_registered = |gv: &GroupVersion| existing.get(&name(gv)).is_some_and(|existing| self.is_ours(existing));
-        let mut registered: BTreeSet<GroupVersion> = offered.iter().filter(|gv| is_registered(gv)).cloned().collect();
-        self.registered.send_replace(Some(registered.clone()));
         let mut conflicts = BTreeMap::new();
         for wanted in snapshot.registrable() {
-            match self.register(wanted, existing.get(&name(wanted)), ca_bundle).await? {
-                Some(conflict) => {
-                    conflicts.insert(wanted.clone(), conflict.to_string());
-                }
-                None => {
-                    registered.insert(wanted.clone());
-                }
-            }
-        }
-        self.registered.send_replace(Some(registered));
-        let kept: BTreeSet<String> = offered.iter().map(name).collect();
-        for (name, api_service) in &existing {
-            if self.is_ours(api_service) && !kept.contains(name) {
-                self.unregister(name, api_service).await?;
+            if let Some(conflict) = self.register(wanted, existing.get(&name(wanted)), ca_bundle).await? {
+                conflicts.insert(wanted.clone(), conflict.to_string());
             }
         }
         self.tell(conflicts);
-        Ok(())
+        let kept: BTreeSet<String> = snapshot.offered_group_versions().iter().map(name).collect();
+        let ours = existing.iter().filter(|(_, api_service)| self.of.is_ours(api_service));
+        let superfluous: Vec<_> = ours.filter(|(name, _)| !kept.contains(*name)).collect();
+        if superfluous.is_empty() {
+            return Ok(RESYNC);
+        }
+        let doubt = CERTAIN.saturating_sub(self.since.elapsed().min(self.of.upstream.reached_for()));
+        if !doubt.is_zero() {
+            return Ok(doubt);
+        }
+        for (name, api_service) in superfluous {
+            self.unregister(name, api_service).await?;
+        }
+        Ok(RESYNC)
     }
 
     async fn register(
@@ -204,13 +210,16 @@ impl Registrar {
         let spec = self.spec(wanted, ca_bundle);
         let GroupVersion { group, version } = wanted;
         match existing {
-            Some(existing) if !self.is_ours(existing) => {
+            Some(existing) if !self.of.is_ours(existing) => {
                 let crd = self.local_crd(wanted).await?;
                 return Ok(Some(crd.map_or(Conflict::ForeignApiService, Conflict::LocalCrd)));
             }
-            Some(existing) if existing.spec.as_ref() == Some(&spec) => return Ok(None),
             Some(existing) => {
-                let changed = APIService { spec: Some(spec), ..existing.clone() };
+                let mut metadata = existing.metadata.clone();
+                if !self.of.owner.mark(&mut metadata) && existing.spec.as_ref() == Some(&spec) {
+                    return Ok(None);
+                }
+                let changed = APIService { metadata, spec: Some(spec), status: existing.status.clone() };
                 self.api_services.replace(&name(wanted), &PostParams::default(), &changed).await?;
                 info!(group, version, "API registration updated");
             }
@@ -218,18 +227,19 @@ impl Registrar {
                 if let Some(crd) = self.local_crd(wanted).await? {
                     return Ok(Some(Conflict::LocalCrd(crd)));
                 }
-                let labels = [(OWNER_LABEL.to_owned(), self.service.label())];
-                let metadata = ObjectMeta {
+                let labels = [(OWNER_LABEL.to_owned(), self.of.service.label())];
+                let mut metadata = ObjectMeta {
                     name: Some(name(wanted)),
                     labels: Some(labels.into_iter().collect()),
                     ..ObjectMeta::default()
                 };
+                self.of.owner.mark(&mut metadata);
                 let api_service = APIService { metadata, spec: Some(spec), status: None };
                 self.api_services.create(&PostParams::default(), &api_service).await?;
                 info!(group, version, "API registered: its claims are available in the app cluster");
             }
         }
-        self.metrics.apis.writes.inc();
+        self.of.metrics.apis.writes.inc();
         Ok(None)
     }
 
@@ -238,7 +248,7 @@ impl Registrar {
         let params = DeleteParams { preconditions, ..DeleteParams::default() };
         match self.api_services.delete(name, &params).await {
             Ok(_) => {
-                self.metrics.apis.writes.inc();
+                self.of.metrics.apis.writes.inc();
                 info!(name, "API no longer offered: registration removed");
                 Ok(())
             }
@@ -263,10 +273,6 @@ impl Registrar {
         Ok(None)
     }
 
-    fn is_ours(&self, api_service: &APIService) -> bool {
-        api_service.labels().get(OWNER_LABEL) == Some(&self.service.label())
-    }
-
     fn spec(&self, GroupVersion { group, version }: &GroupVersion, ca_bundle: Option<&str>) -> APIServiceSpec {
         APIServiceSpec {
             group: Some(group.clone()),
@@ -276,9 +282,9 @@ impl Registrar {
             ca_bundle: ca_bundle.map(|pem| ByteString(pem.as_bytes().to_vec())),
             insecure_skip_tls_verify: None,
             service: Some(ApiServiceReference {
-                namespace: Some(self.service.namespace.clone()),
-                name: Some(self.service.name.clone()),
-                port: Some(self.service.port.into()),
+                namespace: Some(self.of.service.namespace.clone()),
+                name: Some(self.of.service.name.clone()),
+                port: Some(self.of.service.port.into()),
             }),
         }
     }
@@ -286,7 +292,7 @@ impl Registrar {
     /// Says what is new about conflicts.
     fn tell(&mut self, conflicts: BTreeMap<GroupVersion, String>) {
         for (api, conflict) in &conflicts {
-            self.metrics.apis.conflict(api, true);
+            self.of.metrics.apis.conflict(api, true);
             if self.told.get(api) != Some(conflict) {
                 error!(
                     group = api.group,
@@ -296,10 +302,14 @@ impl Registrar {
             }
         }
         for api in self.told.keys().filter(|api| !conflicts.contains_key(*api)) {
-            self.metrics.apis.conflict(api, false);
+            self.of.metrics.apis.conflict(api, false);
         }
         self.told = conflicts;
     }
+}
+
+fn is_ours(api_service: &APIService, label: &str) -> bool {
+    api_service.labels().get(OWNER_LABEL).is_some_and(|value| value == label)
 }
 
 /// The name of an APIService is fixed by what it registers (wire rule 2.10).
