@@ -8,6 +8,7 @@ mod catalog;
 mod chain;
 mod claims;
 mod config;
+mod credential;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod failure;

@@ -19,6 +19,7 @@ use crate::admission::Namespaces;
 use crate::catalog;
 use crate::claims::Claims;
 use crate::config::{AppCluster, Config};
+use crate::credential::Renewal;
 use crate::forward::Corridor;
 use crate::identity::{Authorizer, TrustSource};
 use crate::leader::{self, Candidate};
@@ -121,7 +122,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
             owner: owner.clone(),
         },
     };
-    let certificate = CertificateSource::open(source).await?;
+    let certificate = CertificateSource::open(source, metrics.clone()).await?;
     let serving = certificate.subscribe();
     parts.spawn(certificate.keep_fresh());
 
@@ -167,6 +168,8 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
         identity: leader::identity(),
         owner: owner.clone(),
     };
+    let secret = config.credential_secret.clone();
+    let renewal = secret.map(|secret| Renewal::new(app_cluster.clone(), secret, upstream.clone()));
     let registrar = Registrar {
         app_cluster: app_cluster.clone(),
         upstream: upstream.clone(),
@@ -191,7 +194,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     let mut server = tokio::spawn(serve::serve(listener, serving, corridor, draining, config.drain));
     let mut writers = JoinSet::new();
     writers.spawn(sync.run(candidate.clone(), ending.clone()));
-    writers.spawn(registrar.run(candidate, registered, ending));
+    writers.spawn(registrar.run(candidate, registered, renewal, ending));
 
     let failed = tokio::select! {
         () = shutdown => None,

@@ -28,6 +28,7 @@ use tracing::{error, info, warn};
 use crate::catalog::{Snapshot, Snapshots};
 use crate::chain::Chain;
 use crate::config::ServiceReference;
+use crate::credential::Renewal;
 use crate::leader::{Candidate, Election};
 use crate::owner::{Owner, OwnerError};
 use crate::serve::Serving;
@@ -111,8 +112,15 @@ pub(crate) fn follow(
 }
 
 impl Registrar {
-    /// Writes while this replica is the one that does, until `end` becomes true; then lets another replica begin.
-    pub(crate) async fn run(self, candidate: Candidate, registered: Registered, end: watch::Receiver<bool>) {
+    /// Writes while this replica is the one that does, until `end` becomes true; then lets another replica begin. Whoever writes
+    /// renews the credential, too.
+    pub(crate) async fn run(
+        self,
+        candidate: Candidate,
+        registered: Registered,
+        renewal: Option<Renewal>,
+        end: watch::Receiver<bool>,
+    ) {
         let election = Election::new(candidate, format!("{}-registrar", self.service.name), "what is registered");
         let leads = |leads| {
             self.metrics.leads("registrar", leads);
@@ -120,7 +128,15 @@ impl Registrar {
                 self.metrics.apis.forget_conflicts();
             }
         };
-        election.lead_until(end, || self.write(registered.0.clone()), leads).await;
+        let work = || async {
+            let renew = async {
+                if let Some(renewal) = &renewal {
+                    renewal.run().await;
+                }
+            };
+            tokio::join!(self.write(registered.0.clone()), renew);
+        };
+        election.lead_until(end, work, leads).await;
     }
 
     /// Registers and unregisters as the catalog, the serving CA or the APIServices change. Never returns.

@@ -19,12 +19,13 @@ use thiserror::Error;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use tracing::{info, warn};
-use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::chain::Chain;
 use crate::config::{ServiceReference, TlsFiles};
+use crate::credential::certificate_end;
 use crate::identity::AnyClientCertificate;
 use crate::owner::Owner;
+use crate::telemetry::Metrics;
 
 /// How long a generated leaf lasts; it is renewed after two thirds.
 const LEAF_LIFETIME: time::Duration = time::Duration::days(90);
@@ -49,6 +50,17 @@ pub(crate) struct Serving {
     pub(crate) tls: Arc<ServerConfig>,
     /// What the front verifies it by, in PEM: the APIServices' `caBundle`. `None` where the front's system roots do.
     pub(crate) ca_bundle: Option<String>,
+    /// When the leaf ends, in seconds since 1970.
+    leaf_ends: Option<i64>,
+    /// The same of its CA, where that is known.
+    ca_ends: Option<i64>,
+}
+
+impl Serving {
+    fn tell(&self, metrics: &Metrics) {
+        metrics.certificate_ends("serving", self.leaf_ends);
+        metrics.certificate_ends("serving-ca", self.ca_ends);
+    }
 }
 
 /// There is no certificate to serve with.
@@ -92,6 +104,7 @@ pub(crate) struct CertificateSource {
     current: watch::Sender<Arc<Serving>>,
     /// What `current` was made of, so that it is made anew only when that changes.
     made_of: Made,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(PartialEq)]
@@ -102,9 +115,10 @@ enum Made {
 
 impl CertificateSource {
     /// Reads or generates the first certificate.
-    pub(crate) async fn open(source: Source) -> Result<Self, CertificateError> {
+    pub(crate) async fn open(source: Source, metrics: Arc<Metrics>) -> Result<Self, CertificateError> {
         let (made_of, serving) = source.make().await?;
-        Ok(Self { source, current: watch::Sender::new(Arc::new(serving)), made_of })
+        serving.tell(&metrics);
+        Ok(Self { source, current: watch::Sender::new(Arc::new(serving)), made_of, metrics })
     }
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<Serving>> {
@@ -146,8 +160,12 @@ impl CertificateSource {
                     info!("the serving CA has changed: its former leaf is served a little longer");
                     let renew_at = (now + OVERLAP).min(*renew_at);
                     let ca_bundle = Some(shared.bundle.clone());
-                    let tls = self.current.borrow().tls.clone();
-                    (Made::Generated { authority: shared, renew_at }, Serving { tls, ca_bundle })
+                    let (tls, leaf_ends) = {
+                        let current = self.current.borrow();
+                        (current.tls.clone(), current.leaf_ends)
+                    };
+                    let ca_ends = certificate_end(shared.certificate.as_bytes());
+                    (Made::Generated { authority: shared, renew_at }, Serving { tls, ca_bundle, leaf_ends, ca_ends })
                 } else {
                     shared.serve(service)?
                 }
@@ -155,6 +173,7 @@ impl CertificateSource {
             _ => self.source.make().await?,
         };
         self.made_of = made_of;
+        serving.tell(&self.metrics);
         self.current.send_replace(Arc::new(serving));
         info!("the serving certificate was read anew");
         Ok(())
@@ -172,7 +191,9 @@ impl Source {
                 if ca_bundle.is_none() {
                     warn!("no --tls-ca-file: the app cluster's kube-apiserver must trust the certificate by itself");
                 }
-                Ok((Made::Files(contents), Serving { tls, ca_bundle }))
+                let leaf_ends = certificate_end(certificate);
+                let ca_ends = ca.first().and_then(|pem| certificate_end(pem));
+                Ok((Made::Files(contents), Serving { tls, ca_bundle, leaf_ends, ca_ends }))
             }
             Self::Generated { secrets, service, owner } => {
                 shared_authority(secrets, service, owner, None).await?.serve(service)
@@ -245,9 +266,7 @@ impl Authority {
     }
 
     fn expires(&self) -> Option<OffsetDateTime> {
-        let der = CertificateDer::from_pem_slice(self.certificate.as_bytes()).ok()?;
-        let (_, certificate) = X509Certificate::from_der(&der).ok()?;
-        OffsetDateTime::from_unix_timestamp(certificate.validity().not_after.timestamp()).ok()
+        OffsetDateTime::from_unix_timestamp(certificate_end(self.certificate.as_bytes())?).ok()
     }
 
     fn is_due(&self) -> bool {
@@ -260,7 +279,9 @@ impl Authority {
         let tls = server_config(certificate.as_bytes(), key.as_bytes())?;
         let renew_at = OffsetDateTime::now_utc() + LEAF_LIFETIME * 2 / 3;
         let ca_bundle = Some(self.bundle.clone());
-        Ok((Made::Generated { authority: self, renew_at }, Serving { tls, ca_bundle }))
+        let leaf_ends = certificate_end(certificate.as_bytes());
+        let ca_ends = certificate_end(self.certificate.as_bytes());
+        Ok((Made::Generated { authority: self, renew_at }, Serving { tls, ca_bundle, leaf_ends, ca_ends }))
     }
 
     /// A leaf for the names by which `service` is called, with its key, in PEM.

@@ -22,6 +22,7 @@ use super::gzip::Gzip;
 use super::own::Pause;
 use super::pool::Pool;
 use super::tuning::Tuning;
+use crate::credential::Expiry;
 use crate::telemetry::Metrics;
 
 /// How long before a client certificate of an exec plugin ends another one is asked for.
@@ -100,6 +101,15 @@ impl Route {
     pub(super) fn is_ending(&self) -> bool {
         let soon = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + RENEW_BEFORE;
         self.ends.is_some_and(|ends| i64::try_from(soon.as_secs()).is_ok_and(|soon| soon >= ends))
+    }
+}
+
+/// Tells when the credential ends. A kubeconfig that cannot be read tells nothing new.
+pub(super) fn tell_expiry(path: &Path, metrics: &Metrics) {
+    if let Ok(kubeconfig) = Kubeconfig::read_from(path) {
+        let expiry = Expiry::of(&kubeconfig);
+        metrics.credential_ends(expiry.token);
+        metrics.certificate_ends("control-plane-client", expiry.certificate);
     }
 }
 

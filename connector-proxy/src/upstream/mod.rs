@@ -39,7 +39,7 @@ pub use kubeconfig::UnusableKubeconfig;
 
 use crate::chain::Chain;
 use crate::telemetry::{Metrics, UpstreamError};
-use kubeconfig::{Route, fingerprint};
+use kubeconfig::{Route, fingerprint, tell_expiry};
 use lane::NoStream;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -82,6 +82,7 @@ impl Upstream {
     /// Reads the kubeconfig; does not yet connect. `gzip` asks for answers that are compressed on the way.
     pub(crate) async fn open(path: &Path, gzip: bool, metrics: Arc<Metrics>) -> Result<Self, UnusableKubeconfig> {
         let route = Route::read(path, gzip, &metrics).await?;
+        tell_expiry(path, &metrics);
         let namespace = route.default_namespace.clone();
         let route = Arc::new(ArcSwap::from_pointee(route));
         Ok(Self {
@@ -164,6 +165,7 @@ impl Upstream {
         let mut renewed = Instant::now();
         loop {
             tokio::time::sleep(RELOAD_INTERVAL).await;
+            tell_expiry(&self.path, &self.metrics);
             let now = fingerprint(&self.path);
             let has_changed = now != seen;
             let is_ending = self.route.load().is_ending() && renewed.elapsed() >= RENEW_INTERVAL;
