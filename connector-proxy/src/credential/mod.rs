@@ -56,6 +56,8 @@ enum RenewalError {
     // Not with the cause, which may quote the text.
     #[error("what Secret {0} holds is no kubeconfig")]
     NoKubeconfig(String),
+    #[error("the token in the kubeconfig of Secret {0} is broken over lines: write it in one")]
+    Folded(String),
     #[error(
         "the token of ServiceAccount {0} has expired: make another one, as `kubectl connector install` does, and write it into Secret {1}"
     )]
@@ -132,15 +134,14 @@ impl Renewal {
         if token.expires <= now {
             return Err(RenewalError::Expired(account, called()));
         }
+        if !text.contains(former) {
+            return Err(RenewalError::Folded(called()));
+        }
         let next = self.request(&token).await.map_err(|error| RenewalError::Request(account.clone(), error))?;
         let next = next.filter(|next| AccountToken::read(next).is_some());
         let next = next.ok_or_else(|| RenewalError::NoToken(account.clone()))?;
         // All else stays as somebody wrote it, comments included.
-        let text = text.replace(former, &next);
-        if !text.contains(&next) {
-            return Err(RenewalError::NoKubeconfig(called()));
-        }
-        data.insert(key.clone(), ByteString(text.into_bytes()));
+        data.insert(key.clone(), ByteString(text.replace(former, &next).into_bytes()));
         // Only over what was read: the Secret carries its resource version.
         match self.secrets.replace(name, &PostParams::default(), &secret).await {
             Ok(_) => info!(account, secret = called(), "the control plane's token was renewed"),

@@ -1,8 +1,10 @@
 //! Running for years: several replicas, rotations, endings, and what is left behind.
 
 mod balancer;
+mod credential;
 mod owner;
 mod replicas;
+mod rotation;
 
 use anyhow::Result;
 use testkit::connector::Connector;
