@@ -110,6 +110,8 @@ impl Connector {
         let group = Group::new(folder.path())?;
         // By env(1), so that a restart has the same variables.
         let env = options.env.into_iter().map(|(name, value)| format!("{name}={value}"));
+        // Nobody is to be told of an end; `env` and `extra_args` may say otherwise.
+        let env = std::iter::once("CONNECTOR_SHUTDOWN_DELAY=0".to_owned()).chain(env);
         let args: Vec<String> = env.chain([program.display().to_string()]).chain(args).collect();
         let process = group.spawn(Path::new("/usr/bin/env"), &args, &log)?;
         let mut connector = Self { process, group, port, admin_port, program, args, folder: Some(folder), log };
@@ -147,19 +149,7 @@ impl Connector {
     ///
     /// Nobody listens, or what answers is not HTTP.
     pub async fn admin_get(&self, path: &str) -> Result<(u16, String)> {
-        let exchange = async {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.admin_port())).await?;
-            // HTTP/1.0, so that the answer ends with the connection.
-            stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).await?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await?;
-            anyhow::Ok(answer)
-        };
-        let answer =
-            tokio::time::timeout(Duration::from_secs(10), exchange).await.context("no answer within 10 s")??;
-        let (head, body) = answer.split_once("\r\n\r\n").context("not an answer of HTTP")?;
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("not an answer of HTTP")?;
-        Ok((status, body.to_owned()))
+        admin_get(self.admin_port(), path).await
     }
 
     /// Waits until `/readyz` answers 200.
@@ -242,6 +232,26 @@ impl Drop for Connector {
             ));
         }
     }
+}
+
+/// A GET of a connector's admin address, by its port: the status and the body.
+///
+/// # Errors
+///
+/// As [`Connector::admin_get`].
+pub async fn admin_get(port: u16, path: &str) -> Result<(u16, String)> {
+    let exchange = async {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        // HTTP/1.0, so that the answer ends with the connection.
+        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        anyhow::Ok(answer)
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(10), exchange).await.context("no answer within 10 s")??;
+    let (head, body) = answer.split_once("\r\n\r\n").context("not an answer of HTTP")?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("not an answer of HTTP")?;
+    Ok((status, body.to_owned()))
 }
 
 /// The way from the front to a process on the same machine: kube-apiserver resolves the name, dials with the SNI

@@ -4,6 +4,7 @@ mod balancer;
 mod credential;
 mod owner;
 mod replicas;
+mod rolling;
 mod rotation;
 
 use anyhow::Result;

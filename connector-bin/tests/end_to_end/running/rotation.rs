@@ -185,6 +185,14 @@ async fn every_ca_may_change_while_requests_go_on() -> Result<()> {
     // Some more with everything new.
     tokio::time::sleep(Duration::from_secs(3)).await;
     load.check("when everything had changed")?;
+    // kube-apiserver itself takes no CA out of the ConfigMap.
+    std::fs::write(&file, next.pem())?;
+    let only = json!({ "data": { "requestheader-client-ca-file": next.pem() } }).to_string();
+    let of =
+        ["patch", "configmap", "extension-apiserver-authentication", "-n", "kube-system", "--type=merge", "-p", &only];
+    kubectl.ok(of).await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    load.check("when the former front proxy is not trusted any more")?;
     kubectl.ok(["label", "kubernetescluster", "db", "a=b"]).await?;
     for connector in [&first, &second] {
         let log = connector.log()?;
