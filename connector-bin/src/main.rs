@@ -2,16 +2,17 @@
 
 #[cfg(feature = "embedded")]
 mod dev;
+mod logging;
 #[cfg(test)]
 mod reference;
 mod serve;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use connector_proxy::Chain;
-use tracing_subscriber::EnvFilter;
+
+use crate::logging::LogFormat;
 
 /// Makes the claim APIs of a remote Crossplane control plane appear in this Kubernetes cluster.
 #[derive(Parser)]
@@ -34,18 +35,7 @@ enum Command {
 async fn main() -> ExitCode {
     // Two crypto providers could be linked in one day; name the one that is meant before anything uses TLS.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let cli = Cli::parse();
-    init_logging(match &cli.command {
-        Command::Serve(_) => "info",
-        #[cfg(feature = "embedded")]
-        Command::Dev(_) => "warn",
-    });
-    let result = match cli.command {
-        Command::Serve(args) => serve::run(*args).await,
-        #[cfg(feature = "embedded")]
-        Command::Dev(args) => dev::run(args).await,
-    };
-    match result {
+    match run(Cli::parse().command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             #[expect(clippy::print_stderr, reason = "the last word of a command that failed, whatever the log level")]
@@ -57,15 +47,17 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Logs go to standard error; `CONNECTOR_LOG` filters them, as in `debug` or `connector_proxy=debug`.
-fn init_logging(default: &str) {
-    // The client library reports each answer of 500 and more as an error; the connector says it once, in its own words.
-    let default = format!("{default},kube_client=off,tower=off");
-    let filter = EnvFilter::try_from_env("CONNECTOR_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(args) => {
+            let args = args.with_file()?;
+            logging::init("info", args.log_format())?;
+            serve::run(args).await
+        }
+        #[cfg(feature = "embedded")]
+        Command::Dev(args) => {
+            logging::init("warn", LogFormat::Text)?;
+            dev::run(args).await
+        }
+    }
 }

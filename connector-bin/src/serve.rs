@@ -15,6 +15,8 @@ use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
+use crate::logging::LogFormat;
+
 const DEFAULT_LISTEN: &str = "0.0.0.0:8443";
 const DEFAULT_ADMIN_LISTEN: &str = "0.0.0.0:8080";
 const DEFAULT_SERVICE: &str = "kube-system/connector:443";
@@ -92,6 +94,11 @@ pub(crate) struct ServeArgs {
     #[serde(default)]
     connection_secret_annotations: Option<BTreeMap<String, String>>,
 
+    /// How the log is written: text or json [default: text]
+    #[arg(long, env = "CONNECTOR_LOG_FORMAT", value_name = "FORMAT", hide_possible_values = true)]
+    #[serde(default)]
+    log_format: Option<LogFormat>,
+
     /// Serving certificate chain in PEM [default: generated]
     #[arg(long, env = "CONNECTOR_TLS_CERT_FILE", value_name = "FILE")]
     #[serde(default)]
@@ -137,7 +144,7 @@ pub(crate) struct ServeArgs {
     apis: Vec<apis::ApiArgs>,
 }
 
-/// Serves until SIGTERM or Ctrl-C, then drains.
+/// Serves as `args` say, those of the file included, until SIGTERM or Ctrl-C, then drains.
 pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let config = configuration(args)?;
     connector_proxy::serve(config, shutdown()?).await?;
@@ -166,13 +173,6 @@ fn shutdown() -> anyhow::Result<impl Future<Output = ()>> {
 }
 
 fn configuration(args: ServeArgs) -> anyhow::Result<Config> {
-    let args = match &args.config {
-        Some(file) => {
-            let from_file = read(file)?;
-            args.or(from_file)
-        }
-        None => args,
-    };
     let required = |option: &str, variable: &str| {
         format!("--{option} is required: give the option, set {variable}, or put {option} into the file of --config")
     };
@@ -276,6 +276,22 @@ fn read(file: &Path) -> anyhow::Result<ServeArgs> {
 }
 
 impl ServeArgs {
+    /// With what the file of --config says beside.
+    pub(crate) fn with_file(self) -> anyhow::Result<Self> {
+        match &self.config {
+            Some(file) => {
+                let from_file = read(file)?;
+                Ok(self.or(from_file))
+            }
+            None => Ok(self),
+        }
+    }
+
+    /// How the log is written.
+    pub(crate) fn log_format(&self) -> LogFormat {
+        self.log_format.unwrap_or_default()
+    }
+
     /// What is set here, else what is set in `other`.
     fn or(self, other: Self) -> Self {
         Self {
@@ -292,6 +308,7 @@ impl ServeArgs {
             events: self.events.or(other.events),
             connection_secret_labels: self.connection_secret_labels.or(other.connection_secret_labels),
             connection_secret_annotations: self.connection_secret_annotations.or(other.connection_secret_annotations),
+            log_format: self.log_format.or(other.log_format),
             tls_cert_file: self.tls_cert_file.or(other.tls_cert_file),
             tls_key_file: self.tls_key_file.or(other.tls_key_file),
             tls_ca_file: self.tls_ca_file.or(other.tls_ca_file),

@@ -21,4 +21,5 @@ mod running;
 mod secrets;
 mod setup;
 mod stand_in;
+mod telemetry;
 mod upstream;

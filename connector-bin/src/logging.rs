@@ -1,0 +1,100 @@
+//! The log: what is in it, and how it is written.
+
+use std::io::IsTerminal;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use serde::Deserialize;
+use tracing::Subscriber;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// What filters the log.
+const VARIABLE: &str = "CONNECTOR_LOG";
+
+/// How a line of the log is written.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// An object in each line, for collectors.
+    Json,
+}
+
+/// Logs go to standard error from now on. `CONNECTOR_LOG` filters them; what it does not say is `default`.
+///
+/// # Errors
+/// `CONNECTOR_LOG` is no filter.
+pub(crate) fn init(default: &str, format: LogFormat) -> anyhow::Result<()> {
+    let given = std::env::var(VARIABLE).unwrap_or_default();
+    let lines = lines(format).with_filter(filter(&given, default)?);
+    tracing_subscriber::registry().with(lines).init();
+    Ok(())
+}
+
+fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+    }
+}
+
+/// A level by itself is the connector's own: of libraries only warnings are shown, as some print headers, and with them tokens.
+/// Who names a library hears it.
+fn filter(given: &str, default: &str) -> anyhow::Result<EnvFilter> {
+    let is_level = |text: &str| {
+        ["off", "error", "warn", "info", "debug", "trace"].iter().any(|level| level.eq_ignore_ascii_case(text))
+    };
+    let parts = given.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let (levels, named): (Vec<&str>, Vec<&str>) = parts.partition(|part| is_level(part));
+    let own = levels.last().map_or_else(|| default.to_owned(), |level| level.to_ascii_lowercase());
+    let others = if matches!(&*own, "off" | "error") { &own } else { "warn" };
+    // The client library reports each answer of 500 and more as an error; the connector says it once, in its own words. And it warns
+    // of an answer that it cannot read with all that is in it.
+    let fixed = format!("{others},connector={own},kube_client=off,tower=off");
+    let directives = std::iter::once(fixed.as_str()).chain(named).collect::<Vec<_>>().join(",");
+    // Those spans are for traces.
+    let directives = format!("{directives},connector_proxy::trace=off");
+    EnvFilter::try_new(directives).with_context(|| {
+        format!("{VARIABLE} {given:?} cannot be used: give a level such as debug, or warn,connector_proxy=debug")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(given: &str) -> String {
+        filter(given, "info").unwrap().to_string()
+    }
+
+    #[test]
+    fn a_level_is_the_connectors_own() {
+        let levels = |given: &str| {
+            let shown = shown(given);
+            let has = |directive: &str| shown.split(',').any(|one| one == directive);
+            assert!(has("kube_client=off") && has("connector_proxy::trace=off"), "{shown}");
+            (has("warn"), has("connector=info"), has("connector=trace"))
+        };
+        assert_eq!(levels(""), (true, true, false));
+        assert_eq!(levels("trace"), (true, false, true));
+        assert_eq!(levels(" TRACE , hyper=info"), (true, false, true));
+        assert!(shown("error").split(',').any(|one| one == "error"));
+    }
+
+    #[test]
+    fn who_names_a_library_hears_it() {
+        let shown = shown("debug,kube_client=trace");
+        assert!(shown.contains("kube_client=trace") && !shown.contains("kube_client=off"), "{shown}");
+        let error = filter("connector_proxy=loud", "info").unwrap_err().to_string();
+        assert!(error.contains("CONNECTOR_LOG"), "{error}");
+    }
+}
