@@ -1,0 +1,29 @@
+//! The commands of the pages in `docs/`, run as they are written, on real clusters. What a page shows under a command must be in what it prints.
+
+mod page;
+mod world;
+
+use anyhow::Result;
+
+use crate::page::Page;
+use crate::world::World;
+
+#[tokio::test]
+async fn install() -> Result<()> {
+    let world = World::start().await?;
+    world.run(&Page::read("install.md")?).await
+}
+
+#[tokio::test]
+async fn operations() -> Result<()> {
+    let world = World::start().await?;
+    world.install().await?;
+    world.run(&Page::read("operations.md")?).await
+}
+
+#[tokio::test]
+async fn troubleshooting() -> Result<()> {
+    let world = World::start().await?;
+    world.install().await?;
+    world.run(&Page::read("troubleshooting.md")?).await
+}

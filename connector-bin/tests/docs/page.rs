@@ -1,0 +1,72 @@
+//! What a page tells its readers to do: the lines after `$` in its blocks of `console`.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use regex::Regex;
+
+/// A page's commands, in its order.
+pub(crate) struct Page {
+    pub(crate) commands: Vec<Command>,
+}
+
+/// A command, and what the page shows under it.
+pub(crate) struct Command {
+    pub(crate) line: usize,
+    pub(crate) text: String,
+    shown: Vec<String>,
+}
+
+impl Page {
+    pub(crate) fn read(name: &str) -> Result<Self> {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
+        let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        let page = Self { commands: commands(&text) };
+        ensure!(!page.commands.is_empty(), "{name} has no commands");
+        Ok(page)
+    }
+}
+
+fn commands(text: &str) -> Vec<Command> {
+    let mut commands: Vec<Command> = Vec::new();
+    let mut is_console = false;
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim_start();
+        if line.starts_with("```") {
+            is_console = line == "```console";
+        } else if let (true, Some(text)) = (is_console, line.strip_prefix("$ ")) {
+            commands.push(Command { line: number + 1, text: text.to_owned(), shown: Vec::new() });
+        } else if let (true, Some(command)) = (is_console, commands.last_mut()) {
+            match line.strip_prefix("> ") {
+                Some(more) => command.text = format!("{}\n{more}", command.text),
+                None => command.shown.push(line.to_owned()),
+            }
+        }
+    }
+    commands
+}
+
+impl Command {
+    /// The first line that is shown and not printed, in this order; `…` stands for anything, and columns may be wider.
+    pub(crate) fn missing(&self, printed: &str) -> Option<&str> {
+        let mut printed = printed.lines();
+        let shown = self.shown.iter().filter(|line| !line.is_empty() && *line != "…");
+        shown.map(String::as_str).find(|line| {
+            let words = line.split_whitespace().map(|word| regex::escape(word).replace('…', ".*"));
+            let pattern =
+                Regex::new(&format!("^ *{} *$", words.collect::<Vec<_>>().join(" +"))).expect("it is escaped");
+            !printed.by_ref().any(|line| pattern.is_match(line))
+        })
+    }
+}
+
+#[test]
+fn what_is_shown_must_be_printed() {
+    let page = "text\n```console\n$ one \\\n>   two\nA   B…\nC\n$ three\n```\n```sh\nnot this\n```\n";
+    let found = commands(page);
+    let texts: Vec<_> = found.iter().map(|command| (command.line, command.text.as_str())).collect();
+    assert_eq!(texts, [(3, "one \\\n  two"), (7, "three")]);
+    assert_eq!(found[0].missing("x\nA     Banana\nC\n"), None);
+    assert_eq!(found[0].missing("C\nA B\n"), Some("C"));
+    assert_eq!(found[0].missing("C\n"), Some("A   B…"));
+}

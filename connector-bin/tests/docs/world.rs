@@ -1,0 +1,112 @@
+//! Who reads the pages: a shell in a folder with the repository's `deploy`, both clusters in the kubeconfig, and the programs in `PATH`.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
+use testkit::binaries::{Binaries, HELMS, helm};
+use testkit::crossplane::Crossplane;
+use testkit::node::Node;
+use testkit::{Cluster, ClusterOptions, fixtures};
+
+const EXAMPLE: &str = "01-eks-kubernetescluster";
+/// Longer than whatever a page waits for.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+pub(crate) struct World {
+    // In the order in which they are to go.
+    _node: Node,
+    _crossplane: Crossplane,
+    _app: Cluster,
+    _control_plane: Cluster,
+    folder: TempDir,
+    path: String,
+}
+
+impl World {
+    pub(crate) async fn start() -> Result<Self> {
+        let (app, control_plane) = futures::future::try_join(
+            Cluster::start(ClusterOptions { pods: true, ..ClusterOptions::named("app") }),
+            Cluster::start(ClusterOptions::named("control-plane")),
+        )
+        .await?;
+        let crossplane = Crossplane::install(&control_plane).await?;
+        crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
+        let node = Node::start(&app, "kube-system", env!("CARGO_BIN_EXE_connector")).await?;
+
+        let folder = tempfile::Builder::new().prefix("docs-").tempdir()?;
+        let bin = folder.path().join("bin");
+        std::fs::create_dir(&bin)?;
+        let helm = tokio::task::spawn_blocking(|| helm(HELMS[1])).await??;
+        let kubectl = tokio::task::spawn_blocking(Binaries::locate_or_build).await??.path("kubectl");
+        let plugin = PathBuf::from(env!("CARGO_BIN_EXE_kubectl-connector"));
+        for (name, program) in [("helm", helm), ("kubectl", kubectl), ("kubectl-connector", plugin)] {
+            std::os::unix::fs::symlink(program, bin.join(name))?;
+        }
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+        std::os::unix::fs::symlink(repository.join("deploy"), folder.path().join("deploy"))?;
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").context("PATH is not set")?);
+        let world =
+            Self { _node: node, _crossplane: crossplane, _app: app, _control_plane: control_plane, folder, path };
+        world.kubeconfig().await?;
+        Ok(world)
+    }
+
+    /// What operations begin with.
+    pub(crate) async fn install(&self) -> Result<()> {
+        self.shell("kubectl connector install control-plane my-app-cluster").await.map(drop)
+    }
+
+    /// Runs the commands one after the other in one shell's folder.
+    pub(crate) async fn run(&self, page: &crate::page::Page) -> Result<()> {
+        let mut variables = String::new();
+        for command in &page.commands {
+            let place = || format!("line {}: {}", command.line, command.text);
+            // Variables live on in the next commands of a page.
+            let printed = self.shell(&format!("{variables}{}", command.text)).await.with_context(place)?;
+            let missing = command.missing(&printed);
+            ensure!(missing.is_none(), "{}\nshows {missing:?}, which is not in\n{printed}", place());
+            if command
+                .text
+                .split('=')
+                .next()
+                .is_some_and(|name| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
+            {
+                variables += &format!("{}\n", command.text);
+            }
+        }
+        Ok(())
+    }
+
+    /// Both clusters in one file, as people have it: contexts `app`, the current one, and `control-plane`.
+    async fn kubeconfig(&self) -> Result<()> {
+        for (name, cluster) in [("app", &self._app), ("control-plane", &self._control_plane)] {
+            let text = std::fs::read_to_string(cluster.kubeconfig_path())?;
+            let mut config: serde_json::Value = serde_saphyr::from_str(&text)?;
+            for list in ["clusters", "contexts", "users"] {
+                config[list][0]["name"] = name.into();
+            }
+            config["contexts"][0]["context"]["cluster"] = name.into();
+            config["contexts"][0]["context"]["user"] = name.into();
+            config["current-context"] = name.into();
+            std::fs::write(self.folder.path().join(format!("{name}.json")), config.to_string())?;
+        }
+        let merged = "KUBECONFIG=app.json:control-plane.json kubectl config view --flatten > config && rm app.json control-plane.json";
+        self.shell(merged).await.map(drop)
+    }
+
+    /// Runs a script, and gives what it printed, on both ways.
+    async fn shell(&self, script: &str) -> Result<String> {
+        let mut command = tokio::process::Command::new("bash");
+        command.args(["-euo", "pipefail", "-c", &format!("exec 2>&1\n{script}")]).current_dir(self.folder.path());
+        command.env_clear().env("PATH", &self.path).env("HOME", self.folder.path());
+        command.env("KUBECONFIG", self.folder.path().join("config"));
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        let output = tokio::time::timeout(PATIENCE, command.output()).await.context("no end within five minutes")??;
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(output.status.success(), "{}:\n{printed}", output.status);
+        Ok(printed)
+    }
+}
