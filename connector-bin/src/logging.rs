@@ -11,6 +11,9 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+#[cfg(feature = "otlp")]
+use crate::traces::Traces;
+
 /// What filters the log.
 const VARIABLE: &str = "CONNECTOR_LOG";
 
@@ -29,11 +32,35 @@ pub(crate) enum LogFormat {
 ///
 /// # Errors
 /// `CONNECTOR_LOG` is no filter.
-pub(crate) fn init(default: &str, format: LogFormat) -> anyhow::Result<()> {
+pub(crate) fn init(default: &str, format: LogFormat) -> anyhow::Result<Log> {
     let given = std::env::var(VARIABLE).unwrap_or_default();
     let lines = lines(format).with_filter(filter(&given, default)?);
-    tracing_subscriber::registry().with(lines).init();
-    Ok(())
+    let registry = tracing_subscriber::registry();
+    #[cfg(feature = "otlp")]
+    {
+        let traces = Traces::begin()?;
+        registry.with(traces.layer()).with(lines).init();
+        Ok(Log { traces })
+    }
+    #[cfg(not(feature = "otlp"))]
+    {
+        registry.with(lines).init();
+        Ok(Log {})
+    }
+}
+
+/// The log, to be ended when all is done.
+pub(crate) struct Log {
+    #[cfg(feature = "otlp")]
+    traces: Traces,
+}
+
+impl Log {
+    /// Sees to it that nothing is left.
+    pub(crate) async fn end(self) {
+        #[cfg(feature = "otlp")]
+        self.traces.end().await;
+    }
 }
 
 fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>

@@ -6,12 +6,15 @@ mod logging;
 #[cfg(test)]
 mod reference;
 mod serve;
+#[cfg(feature = "otlp")]
+mod traces;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use connector_proxy::Chain;
 
+#[cfg(feature = "embedded")]
 use crate::logging::LogFormat;
 
 /// Makes the claim APIs of a remote Crossplane control plane appear in this Kubernetes cluster.
@@ -51,13 +54,17 @@ async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(args) => {
             let args = args.with_file()?;
-            logging::init("info", args.log_format())?;
-            serve::run(args).await
+            let log = logging::init("info", args.log_format())?;
+            let ended = serve::run(args).await;
+            log.end().await;
+            ended
         }
         #[cfg(feature = "embedded")]
         Command::Dev(args) => {
-            logging::init("warn", LogFormat::Text)?;
-            dev::run(args).await
+            let log = logging::init("warn", LogFormat::Text)?;
+            let ended = dev::run(args).await;
+            log.end().await;
+            ended
         }
     }
 }

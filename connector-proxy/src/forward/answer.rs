@@ -10,6 +10,7 @@ use connector_core::origin::Origin;
 use connector_core::status::Status;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
+use tracing::Instrument;
 
 use super::{AnswerBody, Corridor, Passage, full};
 use crate::failure::Failure;
@@ -93,9 +94,10 @@ impl Corridor {
         let mut request = request.body(body).map_err(|error| {
             Failure::client(Status::bad_request(format!("the request cannot be passed to the control plane: {error}")))
         })?;
-        trace::pass_on(passage.headers, request.headers_mut());
+        let span = trace::client_span("control plane", request.method(), request.uri().path());
+        trace::pass_on(&span, passage.headers, request.headers_mut());
         let _waiting = passage.waits.control_plane.begin();
-        Ok(self.upstream.send(request).await?)
+        Ok(self.upstream.send(request).instrument(span).await?)
     }
 
     /// The object that is addressed, as it is stored now; `None` where there is none, or one of another origin (wire rule

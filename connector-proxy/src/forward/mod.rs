@@ -33,7 +33,6 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use tokio::sync::watch;
-use tracing::Instrument;
 
 use crate::admission::{Named, Namespaces};
 use crate::catalog::{Snapshot, Snapshots};
@@ -111,16 +110,16 @@ impl Handler for Corridor {
 
     async fn handle(self: Arc<Self>, peer: Arc<PeerCertificate>, request: Request<Incoming>) -> Response<AnswerBody> {
         let started = Instant::now();
-        let span = trace::request_span(request.headers());
+        let span = trace::RequestSpan::of(&request);
         let wish = render::Wish::of(&request);
         let path = tracing::enabled!(tracing::Level::DEBUG).then(|| request.uri().path().to_owned());
         let mut seen = Seen { verb: "other", details: path.is_some().then(Box::default), ..Seen::default() };
-        let work = self.answer(&peer, request, &mut seen).instrument(span.clone());
+        let work = span.around(self.answer(&peer, request, &mut seen));
         let answered = match tokio::time::timeout(REQUEST_TIMEOUT, work).await {
             Ok(answered) => answered,
             Err(_) => Err(Failure::too_late()),
         };
-        span.in_scope(|| {
+        span.log.in_scope(|| {
             let (answer, fault) = match answered {
                 Ok(answer) => (answer, "none"),
                 Err(failure) => {
@@ -134,6 +133,7 @@ impl Handler for Corridor {
             let code = answer.status().as_u16();
             let duration = started.elapsed();
             seen.log(path.as_deref(), code, fault, duration);
+            span.answered(seen.verb, &seen.resource, code);
             let Seen { verb, group, resource, waits, .. } = seen;
             self.metrics.requests.answered(&RequestLabels { verb, group, resource, code, fault }, duration, &waits);
             wish.fulfil(answer, verb == Verb::Watch.as_str())

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use connector_core::address::{FieldSelector, LabelOperator, LabelSelector};
+use http::Method;
 use k8s_openapi::api::authorization::v1::{
     FieldSelectorAttributes, LabelSelectorAttributes, NonResourceAttributes, ResourceAttributes, SubjectAccessReview,
     SubjectAccessReviewSpec,
@@ -14,9 +15,10 @@ use kube::Api;
 use kube::api::PostParams;
 use quick_cache::Equivalent;
 use quick_cache::sync::Cache;
+use tracing::Instrument;
 
 use super::{MASTERS, User};
-use crate::telemetry::Wait;
+use crate::telemetry::{Wait, trace};
 
 /// How long an answer holds (wire rule 9.7).
 const DECISION_LIFETIME: Duration = Duration::from_secs(10);
@@ -139,7 +141,10 @@ impl Authorizer {
         reviews.remembered.remove_if(&asked, |known| !known.holds());
         let _waiting = wait.begin();
         // Boxed, as most requests need none, and none should carry its memory.
-        let known = reviews.remembered.get_or_insert_async(&question, Box::pin(reviews.ask(&question))).await?;
+        let span =
+            trace::client_span("app cluster", &Method::POST, "/apis/authorization.k8s.io/v1/subjectaccessreviews");
+        let asked = Box::pin(reviews.ask(&question).instrument(span));
+        let known = reviews.remembered.get_or_insert_async(&question, asked).await?;
         Ok(known.decision)
     }
 }

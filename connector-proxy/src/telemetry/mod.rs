@@ -3,6 +3,8 @@
 mod admin;
 mod apis;
 mod expiry;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod process;
 mod repeated;
 mod requests;

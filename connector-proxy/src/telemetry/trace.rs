@@ -1,23 +1,78 @@
 //! What joins the lines and spans of one request: the front's Audit-ID and trace.
 
 use http::header::HeaderName;
-use http::{HeaderMap, HeaderValue};
-use tracing::{Span, field};
+use http::{HeaderMap, Method, Request};
+use tracing::{Instrument, Span, field};
+
+/// Spans of this target are for traces, not for the log; where nobody collects them they cost next to nothing.
+const TARGET: &str = "connector_proxy::trace";
 
 /// Identifies a request in the audit log of the app cluster, and by the same name in that of the control plane (wire rule 1.8).
 pub(crate) const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// What everything that is logged about one request belongs to. Its level is `ERROR`, so that it is there however little is logged.
-pub(crate) fn request_span(headers: &HeaderMap) -> Span {
-    let audit_id = headers.get(AUDIT_ID).and_then(|id| id.to_str().ok());
-    tracing::error_span!(
-        "request",
-        audit_id,
-        trace_id = trace_id(headers),
-        otel.kind = "server",
-        otel.name = field::Empty
+/// What is told about one request of the front belongs to this.
+pub(crate) struct RequestSpan {
+    /// For the log. Its level is `ERROR`, so that it is there however little is logged.
+    pub(crate) log: Span,
+    trace: Span,
+}
+
+impl RequestSpan {
+    pub(crate) fn of<B>(request: &Request<B>) -> Self {
+        let headers = request.headers();
+        let audit_id = headers.get(AUDIT_ID).and_then(|id| id.to_str().ok());
+        let trace = tracing::info_span!(
+            target: TARGET,
+            parent: None,
+            "request",
+            otel.kind = "server",
+            otel.status_code = field::Empty,
+            http.request.method = request.method().as_str(),
+            url.path = request.uri().path(),
+            http.response.status_code = field::Empty,
+            verb = field::Empty,
+            resource = field::Empty,
+            audit_id
+        );
+        #[cfg(feature = "otlp")]
+        super::otlp::join(&trace, headers);
+        let log = tracing::error_span!(parent: &trace, "request", audit_id, trace_id = trace_id(headers));
+        Self { log, trace }
+    }
+
+    /// Does `work` for the request.
+    pub(crate) fn around<T>(&self, work: impl Future<Output = T>) -> impl Future<Output = T> {
+        // Both are entered, since who collects one of them does not see the other.
+        work.instrument(self.log.clone()).instrument(self.trace.clone())
+    }
+
+    /// Notes what was asked, and how it was answered.
+    pub(crate) fn answered(&self, verb: &str, resource: &str, code: u16) {
+        if self.trace.is_disabled() {
+            return;
+        }
+        #[cfg(feature = "otlp")]
+        super::otlp::name(&self.trace, format!("{verb} {resource}").trim_end());
+        self.trace.record("verb", verb);
+        self.trace.record("resource", resource);
+        self.trace.record("http.response.status_code", code);
+        if code >= 500 {
+            self.trace.record("otel.status_code", "ERROR");
+        }
+    }
+}
+
+/// A request that is made to `whom` for the one of the front: the control plane or the app cluster.
+pub(crate) fn client_span(whom: &'static str, method: &Method, path: &str) -> Span {
+    tracing::info_span!(
+        target: TARGET,
+        "client",
+        otel.kind = "client",
+        otel.name = whom,
+        http.request.method = method.as_str(),
+        url.path = path
     )
 }
 
@@ -33,12 +88,18 @@ fn trace_id(headers: &HeaderMap) -> Option<&str> {
     (is_valid && is_set(trace) && is_set(span)).then_some(trace)
 }
 
-/// Has a request to the control plane belong to the trace of the one that it is made for.
-pub(crate) fn pass_on(from: &HeaderMap, to: &mut HeaderMap) {
+/// Has a request to the control plane belong to the trace of the one that it is made for: as a part of `span` where that is
+/// collected, else of what the front told.
+pub(crate) fn pass_on(span: &Span, from: &HeaderMap, to: &mut HeaderMap) {
+    #[cfg(feature = "otlp")]
+    if super::otlp::tell(span, to) {
+        return;
+    }
+    #[cfg(not(feature = "otlp"))]
+    let _ = span;
     for name in [TRACEPARENT, TRACESTATE] {
-        let values: Vec<HeaderValue> = from.get_all(&name).iter().cloned().collect();
-        for value in values {
-            to.append(name.clone(), value);
+        for value in from.get_all(&name) {
+            to.append(name.clone(), value.clone());
         }
     }
 }
