@@ -42,8 +42,10 @@ impl Layers {
     /// # Errors
     /// The text is not a YAML mapping.
     pub fn file(mut self, file: &str, text: &str) -> Result<Self, LayersError> {
-        let values: Option<Map<String, Value>> =
-            serde_saphyr::from_str(text).map_err(|source| LayersError::File { file: file.to_owned(), source })?;
+        // As helm reads it.
+        let options = serde_saphyr::options! { legacy_octal_numbers: true };
+        let values: Option<Map<String, Value>> = serde_saphyr::from_str_with_options(text, options)
+            .map_err(|source| LayersError::File { file: file.to_owned(), source })?;
         merge(&mut self.given, values.unwrap_or_default());
         Ok(self)
     }
