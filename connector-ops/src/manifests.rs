@@ -85,11 +85,13 @@ pub fn render(values: &Values, release: &Release) -> Result<Vec<Value>, RenderEr
     objects.extend(chart.service_account());
     objects.extend(chart.secret());
     objects.extend(chart.config_map());
+    objects.extend(chart.dashboard());
     if values.rbac.create {
         objects.extend(chart.rbac());
     }
     objects.push(chart.service());
     objects.push(chart.deployment());
+    objects.extend(chart.prometheus_rule());
     objects.extend(chart.service_monitor());
     Ok(objects)
 }

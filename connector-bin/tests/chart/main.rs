@@ -2,5 +2,10 @@
 
 mod agreement;
 mod helm;
+mod install;
 mod reference;
 mod refused;
+mod rights;
+#[path = "../end_to_end/setup.rs"]
+#[allow(dead_code, reason = "the end-to-end tests use the rest of it")]
+mod setup;

@@ -5,6 +5,8 @@ use serde_json::{Map, Value, json};
 use super::{Chart, Labels};
 
 const API_VERSION: &str = "monitoring.coreos.com/v1";
+const ALERTS: &str = include_str!("../../../deploy/chart/files/alerts.yaml");
+const DASHBOARD: &str = include_str!("../../../deploy/chart/files/dashboard.json");
 
 impl Chart<'_> {
     pub(super) fn service_monitor(&self) -> Option<Value> {
@@ -19,6 +21,31 @@ impl Chart<'_> {
                     "namespaceSelector": {"matchNames": [self.release.namespace]},
                     "endpoints": [{"port": "metrics", "path": "/metrics", "interval": monitor.interval}],
                 },
+            })
+        })
+    }
+
+    pub(super) fn prometheus_rule(&self) -> Option<Value> {
+        let rule = &self.values.prometheus_rule;
+        rule.enabled.then(|| {
+            let alerts: Value = serde_saphyr::from_str(ALERTS).expect("the alerts are YAML, as a test shows");
+            json!({
+                "apiVersion": API_VERSION,
+                "kind": "PrometheusRule",
+                "metadata": self.labelled(&self.release.name, &rule.labels),
+                "spec": alerts,
+            })
+        })
+    }
+
+    pub(super) fn dashboard(&self) -> Option<Value> {
+        let dashboards = &self.values.dashboards;
+        dashboards.enabled.then(|| {
+            json!({
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": self.labelled(&format!("{}-dashboard", self.release.name), &dashboards.labels),
+                "data": {"connector.json": DASHBOARD},
             })
         })
     }

@@ -37,7 +37,7 @@ impl Chart<'_> {
 
     fn cluster_rules(&self) -> Vec<Value> {
         let mut rules = vec![
-            rule("apiregistration.k8s.io", "apiservices", &[], "get list watch"),
+            rule("apiregistration.k8s.io", "apiservices", &[], "list watch"),
             rule("apiextensions.k8s.io", "customresourcedefinitions", &[], "get list"),
             rule(API_GROUP, "clusterroles", &[&self.release.registrar()], "get"),
             rule("", "namespaces", &[], "get list watch"),
