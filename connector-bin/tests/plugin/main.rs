@@ -2,4 +2,6 @@
 
 mod claims;
 mod frame;
+mod install;
 mod setup;
+mod stage;

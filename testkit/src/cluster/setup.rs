@@ -105,7 +105,8 @@ pub(super) fn controller_manager_args(folder: &Path, kubeconfig: &Path, pods: bo
         format!("--kubeconfig={}", kubeconfig.display()),
         format!(
             "--controllers=namespace-controller,garbage-collector-controller,resourcequota-controller,\
-             serviceaccount-controller,root-ca-certificate-publisher-controller,serviceaccount-token-controller{of_pods}"
+             serviceaccount-controller,root-ca-certificate-publisher-controller,serviceaccount-token-controller,\
+             clusterrole-aggregation-controller{of_pods}"
         ),
         "--leader-elect=false".to_owned(),
         "--secure-port=0".to_owned(),
