@@ -1,12 +1,38 @@
 //! `install`, and `connect`.
 
-use anyhow::{Result, ensure};
-use testkit::fixtures;
+use anyhow::{Context, Result, ensure};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+use testkit::{Cluster, fixtures};
 
-use crate::stage::{CLAIM_NAMESPACE, EXAMPLE_API, Stage};
+use crate::setup::{Told, run, tell};
+use crate::space::{Front, TOKEN};
+use crate::stage::{CLAIM_NAMESPACE, CLUSTER_ID, CONTROL_PLANE, EXAMPLE, EXAMPLE_API, Stage};
+
+/// A second API, of a namespaced composite.
+const OTHER: &str = "17-docs-useraccesskey-v2-secret";
+
+/// Resource versions of all that was installed in the app cluster, and whether a write happened.
+async fn versions(cluster: &Cluster) -> Result<Vec<String>> {
+    let kinds =
+        "services,secrets,serviceaccounts,poddisruptionbudgets,roles,rolebindings,clusterroles,clusterrolebindings";
+    let path = "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion}{\"\\n\"}{end}";
+    let selector = "app.kubernetes.io/managed-by=kubectl-connector";
+    let printed = cluster.kubectl().ok(["get", kinds, "-A", "-l", selector, "-o", path]).await?;
+    // A disruption budget's status follows its Pods.
+    Ok(printed.lines().filter(|line| !line.starts_with("PodDisruptionBudget")).map(str::to_owned).collect())
+}
+
+/// The connector's own kubeconfig.
+async fn credential(stage: &Stage) -> Result<String> {
+    let secret = Stage::object(&stage.app, &["secrets", "-n", "kube-system", "connector-control-plane"]).await?;
+    let data = secret["data"]["kubeconfig"].as_str().context("no kubeconfig")?;
+    Ok(String::from_utf8(BASE64_STANDARD.decode(data)?)?)
+}
 
 /// The whole way: installed by one command, with no more rights than the command gave, claims are there; again, nothing changes;
-/// with other values, only what they change.
+/// with other values, only what they change; new APIs come without another command.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_command_connects_a_cluster() -> Result<()> {
     let mut stage = Stage::start().await?;
@@ -16,15 +42,252 @@ async fn one_command_connects_a_cluster() -> Result<()> {
 
     // By exactly the credential that was made.
     let kubectl = stage.app.kubectl();
-    kubectl.apply(&fixtures::claim(crate::stage::EXAMPLE)?).await?;
+    kubectl.apply(&fixtures::claim(EXAMPLE)?).await?;
     let claims = Stage::object(&stage.control_plane, &["kubernetesclusters", "-n", CLAIM_NAMESPACE]).await?;
     ensure!(claims["items"].as_array().map(Vec::len) == Some(1), "{claims}");
-    kubectl.ok(["get", "claim", "-A"]).await?;
 
+    let before = (versions(&stage.app).await?, versions(&stage.control_plane).await?);
     let again = stage.install(&[]).await?;
     insta::assert_snapshot!("install_again", stage.normal(&again)?);
+    let after = (versions(&stage.app).await?, versions(&stage.control_plane).await?);
+    ensure!(before == after, "{before:?} became {after:?}");
 
-    let other = stage.install(&["--replicas=1", "--set", "podDisruptionBudget.enabled=false"]).await?;
+    // Crossplane's RBAC manager gives the right, and nobody has to.
+    stage.offer(&fixtures::xrd(OTHER)?).await?;
+    stage.app.wait_for_api("example.org/v1alpha1").await?;
+    kubectl.ok(["get", "useraccesskeys.example.org", "-A"]).await?;
+
+    let other = stage.install(&["--replicas=1", "--set", "podDisruptionBudget.enabled=false", "--timeout=3m"]).await?;
     insta::assert_snapshot!("install_with_other_values", stage.normal(&other)?);
     stage.app.wait_for_api(EXAMPLE_API).await
+}
+
+/// Nothing is written by `--dry-run`, and no credential is printed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_writes_nothing() -> Result<()> {
+    let stage = Stage::start().await?;
+    // Without the RBAC manager's role for it, the second API is granted by name.
+    stage.crossplane.offer(&fixtures::xrd(OTHER)?).await?;
+    let values = stage.file("values.yaml", "image: {tag: v9}\nresources: null\n")?;
+    let values = values.display().to_string();
+    let told = stage.install(&["--dry-run", "-f", &values, "--cluster-name", "Development"]).await?;
+    insta::assert_snapshot!("dry_run", stage.normal(&told)?);
+    ensure!(versions(&stage.app).await?.is_empty() && versions(&stage.control_plane).await?.is_empty());
+    let namespaces = stage.control_plane.kubectl().ok(["get", "namespaces", "-o", "name"]).await?;
+    ensure!(!namespaces.contains(CLAIM_NAMESPACE), "{namespaces}");
+    // What is printed is what a cluster takes.
+    let documents: Vec<&str> = told.stdout.split("---\n").skip(1).collect();
+    let of_app =
+        documents.iter().position(|document| document.contains("# For the app cluster")).context("one side")?;
+    let (control_plane, app) = documents.split_at(of_app + 1);
+    stage.control_plane.kubectl().apply(&control_plane.join("---\n")).await?;
+    stage.app.kubectl().apply(&app.join("---\n")).await?;
+    Ok(())
+}
+
+/// `connect my-control-plane my-app-ns-1 --account my-org-name`, as it is documented, and by the newer URL.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_control_plane_in_a_space_is_connected() -> Result<()> {
+    let stage = Stage::start().await?;
+    let folder = tempfile::tempdir()?;
+    let older = "/v1/controlplanes/my-org-name/default/my-control-plane/k8s";
+    let front = Front::start(&stage.control_plane, older, true, folder.path()).await?;
+    let authority = front.certificate_authority.display().to_string();
+    let more = ["--cluster-id", CLUSTER_ID, "--spaces-certificate-authority", &authority, "--wait=false"];
+    let documented = ["connect", CONTROL_PLANE, CLAIM_NAMESPACE, "--account", "my-org-name"];
+    let connect = || {
+        let mut command = stage.plugin(&[&documented[..], &more].concat());
+        command.env("CONNECTOR_SPACES_HOST", &front.host);
+        command
+    };
+    let normal = |told: &Told| anyhow::Ok(stage.normal(told)?.replace(&folder.path().display().to_string(), "FOLDER"));
+    // By standard input, the variable, and a file; the account's token is made once.
+    let told = tell(connect(), &format!("{TOKEN}\n")).await?;
+    insta::assert_snapshot!("connect_by_account", normal(&told)?);
+    let made = credential(&stage).await?;
+    ensure!(made.contains(&format!("https://{}{older}", front.host)) && !made.contains(TOKEN), "{made}");
+    let mut command = connect();
+    command.env("CONNECTOR_TOKEN", TOKEN);
+    insta::assert_snapshot!("connect_again", normal(&tell(command, "").await?)?);
+    ensure!(credential(&stage).await? == made);
+
+    // What the account may do, and what not.
+    let kubeconfig = stage.file("connector.kubeconfig", &made)?;
+    let may = |args: &'static str| {
+        let kubectl = stage.control_plane.kubectl();
+        let kubeconfig = kubeconfig.display().to_string();
+        async move {
+            let mut all = vec!["--kubeconfig".to_owned(), kubeconfig, "auth".to_owned(), "can-i".to_owned()];
+            all.extend(args.split(' ').map(str::to_owned));
+            anyhow::Ok(kubectl.run(all).await?.stdout.trim() == "yes")
+        }
+    };
+    for can in [
+        "deletecollection kubernetesclusters.k8s.starter.org -n my-app-ns-1",
+        "update kubernetesclusters.k8s.starter.org --subresource=status -n my-app-ns-1",
+        "watch secrets -n my-app-ns-1",
+        "list events -n my-app-ns-1",
+        "watch compositeresourcedefinitions.apiextensions.crossplane.io",
+        "create serviceaccounts/connector-cluster-dev --subresource=token -n my-app-ns-1",
+    ] {
+        ensure!(may(can).await?, "may not {can}");
+    }
+    for cannot in [
+        "get kubernetesclusters.k8s.starter.org -n default",
+        "create secrets -n my-app-ns-1",
+        "delete secrets -n my-app-ns-1",
+        "list secrets -n default",
+        "create serviceaccounts/default --subresource=token -n my-app-ns-1",
+        "create pods -n my-app-ns-1",
+        "list namespaces",
+    ] {
+        ensure!(!may(cannot).await?, "may {cannot}");
+    }
+
+    // The newer URL; this Space takes only tokens of its own, and the given one has to serve the connector.
+    let newer = "/apis/spaces.upbound.io/v1beta1/namespaces/team-a/controlplanes/my-control-plane/k8s";
+    let strict = Front::start(&stage.control_plane, newer, false, folder.path()).await?;
+    let token = stage.file("token", TOKEN)?.display().to_string();
+    let by_host = ["install", CONTROL_PLANE, CLAIM_NAMESPACE, "--spaces-host", &strict.host, "--group", "team-a"];
+    let by_file = ["--token-file", &token];
+    let install = || tell(stage.plugin(&[&by_host[..], &by_file, &more].concat()), "");
+    insta::assert_snapshot!("install_by_space", normal(&install().await?)?);
+    let made = credential(&stage).await?;
+    ensure!(made.contains(&format!("https://{}{newer}", strict.host)) && made.contains(TOKEN), "{made}");
+    insta::assert_snapshot!("install_by_space_again", normal(&install().await?)?);
+    Ok(())
+}
+
+/// A Secret that is there already is used as it is, under whatever single key it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_the_users_is_used() -> Result<()> {
+    let stage = Stage::start().await?;
+    let mut kubeconfig: Value = serde_json::from_slice(&std::fs::read(stage.control_plane.kubeconfig_path())?)?;
+    for (list, of, key) in [
+        ("clusters", "cluster", "certificate-authority"),
+        ("users", "user", "client-certificate"),
+        ("users", "user", "client-key"),
+    ] {
+        let entry = &mut kubeconfig[list][0][of];
+        let file = entry[key].take();
+        let content = std::fs::read(file.as_str().context("no file")?)?;
+        entry[format!("{key}-data")] = json!(BASE64_STANDARD.encode(content));
+        entry.as_object_mut().context("no entry")?.remove(key);
+    }
+    let file = stage.file("context.yaml", &kubeconfig.to_string())?.display().to_string();
+    let kubectl = stage.app.kubectl();
+    let create = ["create", "secret", "generic", "-n", "kube-system"];
+    kubectl.ok([&create[..], &["my-kubeconfig", &format!("--from-file={file}")]].concat()).await?;
+    kubectl.ok([&create[..], &["two-keys", "--from-literal=a=1", "--from-literal=b=2"]].concat()).await?;
+
+    let install = |secret: &'static str| {
+        let args = ["install", CONTROL_PLANE, CLAIM_NAMESPACE, "--cluster-id", CLUSTER_ID, "--wait=false"];
+        tell(stage.plugin(&[&args[..], &["--control-plane-secret", secret]].concat()), "")
+    };
+    insta::assert_snapshot!("secret_without_key", stage.normal(&install("two-keys").await?)?);
+    insta::assert_snapshot!("secret_missing", stage.normal(&install("not-there").await?)?);
+    insta::assert_snapshot!("secret", stage.normal(&install("my-kubeconfig").await?)?);
+    let deployment = Stage::object(&stage.app, &["deployments", "-n", "kube-system", "connector"]).await?;
+    ensure!(deployment.to_string().contains(r#""secretName":"my-kubeconfig""#), "{deployment}");
+    let remote = stage.control_plane.kubectl();
+    let accounts = remote.ok(["get", "serviceaccounts", "-n", CLAIM_NAMESPACE, "-o", "name"]).await?;
+    ensure!(!accounts.contains("connector"), "{accounts}");
+    Ok(())
+}
+
+/// What was given wrongly is told before anything is asked.
+#[tokio::test]
+async fn wrong_usage_is_told_first() -> Result<()> {
+    for (name, args) in [
+        ("usage_namespace", &["install", "cp", "My_Namespace"][..]),
+        ("usage_cluster_id", &["install", "cp", "ns", "--cluster-id", "-x"]),
+        ("usage_token", &["connect", "cp", "ns", "--spaces-host", "h", "--token", "secret"]),
+        ("usage_token_missing", &["connect", "cp", "ns", "--spaces-host", "h"]),
+        ("usage_token_without_space", &["connect", "cp", "ns", "--token", "-"]),
+        ("usage_host", &["connect", "cp", "ns", "--spaces-host", "http://h/x", "--token-file", "/dev/null"]),
+        ("usage_secret", &["install", "cp", "ns", "--control-plane-secret", "s", "--account", "a"]),
+        ("usage_values", &["install", "cp", "ns", "--set", "replicas=2"]),
+        ("usage_values_file", &["install", "cp", "ns", "-f", "/nonexistent/values.yaml"]),
+        ("usage_duration", &["install", "cp", "ns", "--timeout", "soon"]),
+        ("usage_kubeconfig", &["install", "cp", "ns", "--kubeconfig", "/nonexistent/kubeconfig"]),
+    ] {
+        insta::assert_snapshot!(name, run(args).await?);
+    }
+    Ok(())
+}
+
+/// What is in the way is told with what to do, and nothing is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_the_way_is_told() -> Result<()> {
+    let stage = Stage::start().await?;
+    let connect = |control_plane: &str, options: &[&str]| {
+        let mut command = stage.plugin(&[&["install", control_plane, CLAIM_NAMESPACE], options].concat());
+        command.arg("--control-plane-kubeconfig").arg(stage.control_plane_kubeconfig());
+        tell(command, "")
+    };
+    insta::assert_snapshot!("no_context", stage.normal(&connect("not-there", &[]).await?)?);
+    insta::assert_snapshot!("no_namespace", stage.normal(&connect(CONTROL_PLANE, &["-n", "not-there"]).await?)?);
+
+    // The app cluster given twice, and both the other way round.
+    let app = stage.app.kubeconfig_path().display().to_string();
+    let same = ["install", "it", CLAIM_NAMESPACE, "--control-plane-kubeconfig", &app];
+    insta::assert_snapshot!("same_cluster", stage.normal(&tell(stage.plugin(&same), "").await?)?);
+    let swapped = ["install", "it", CLAIM_NAMESPACE, "--control-plane-kubeconfig", &app, "--kubeconfig"];
+    let mut command = crate::setup::plugin();
+    command.args(swapped).arg(stage.control_plane.kubeconfig_path());
+    insta::assert_snapshot!("no_crossplane", stage.normal(&tell(command, "").await?)?);
+
+    // Somebody without any rights on either side.
+    let mut kubeconfig: Value =
+        serde_json::from_slice(&std::fs::read(stage.control_plane.kubeconfig_for("eve", &[])?)?)?;
+    kubeconfig["contexts"][0]["name"] = json!(CONTROL_PLANE);
+    let of_eve = stage.file("eve.kubeconfig", &kubeconfig.to_string())?;
+    let mut command = crate::setup::plugin();
+    command.args(["install", CONTROL_PLANE, CLAIM_NAMESPACE, "--cluster-id", CLUSTER_ID]);
+    command.arg("--kubeconfig").arg(stage.app.kubeconfig_for("eve", &[])?);
+    command.arg("--control-plane-kubeconfig").arg(of_eve);
+    insta::assert_snapshot!("no_rights", stage.normal(&tell(command, "").await?)?);
+
+    // Nobody listens there.
+    let token = stage.file("token", TOKEN)?.display().to_string();
+    let away = ["install", "cp", CLAIM_NAMESPACE, "--spaces-host", "127.0.0.1:1", "--token-file", &token];
+    insta::assert_snapshot!("unreachable", stage.normal(&tell(stage.plugin(&away), "").await?)?);
+
+    // An API of the app cluster's own, and one that somebody else registered, stay.
+    let rendered = Stage::object(&stage.control_plane, &["crd", "kubernetesclusters.k8s.starter.org"]).await?;
+    let crd = json!({
+        "apiVersion": rendered["apiVersion"], "kind": rendered["kind"],
+        "metadata": { "name": rendered["metadata"]["name"] }, "spec": rendered["spec"],
+    });
+    stage.app.kubectl().apply(&crd.to_string()).await?;
+    stage.offer(&fixtures::xrd(OTHER)?).await?;
+    let foreign = json!({
+        "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": { "name": "v1alpha1.example.org" },
+        "spec": {
+            "group": "example.org", "version": "v1alpha1", "groupPriorityMinimum": 1, "versionPriority": 1,
+            "insecureSkipTLSVerify": true, "service": { "namespace": "default", "name": "somebodys" },
+        },
+    });
+    stage.app.kubectl().apply(&foreign.to_string()).await?;
+    let told = stage.install(&["--dry-run"]).await?;
+    let told = Told { stdout: String::new(), ..told };
+    insta::assert_snapshot!("conflicts", stage.normal(&told)?);
+
+    // helm would undo what is done here.
+    let deployment = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": { "name": "connector", "namespace": "kube-system", "labels": {
+            "app.kubernetes.io/name": "control-plane-connector", "app.kubernetes.io/instance": "connector",
+            "app.kubernetes.io/managed-by": "Helm",
+        } },
+        "spec": {
+            "replicas": 0, "selector": { "matchLabels": { "app": "x" } },
+            "template": { "metadata": { "labels": { "app": "x" } }, "spec": { "containers": [{ "name": "c", "image": "c" }] } },
+        },
+    });
+    stage.app.kubectl().apply(&deployment.to_string()).await?;
+    insta::assert_snapshot!("installed_by_helm", stage.normal(&stage.install(&[]).await?)?);
+    insta::assert_snapshot!("uninstall_installed_by_helm", stage.normal(&stage.uninstall(&[]).await?)?);
+    ensure!(versions(&stage.app).await?.is_empty() && versions(&stage.control_plane).await?.is_empty());
+    Ok(())
 }

@@ -4,4 +4,6 @@ mod claims;
 mod frame;
 mod install;
 mod setup;
+mod space;
 mod stage;
+mod uninstall;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
-use kube::api::ListParams;
+use kube::api::{ListParams, LogParams};
 use kube::{Api, Client, ResourceExt};
 use thiserror::Error;
 use tokio::time::Instant;
@@ -139,12 +139,22 @@ impl Plan {
     async fn trouble(&self) -> Result<String, Unanswered> {
         let pods = Api::<Pod>::namespaced(self.client_of_app().clone(), &self.install.namespace);
         let selector = format!("{}={},{}={}", labels::NAME, labels::CONNECTOR, labels::INSTANCE, self.install.release);
-        let pods = ask(pods.list(&ListParams::default().labels(&selector))).await?.items;
-        let complaints = pods.iter().flat_map(|pod| {
+        let found = ask(pods.list(&ListParams::default().labels(&selector))).await?.items;
+        let mut complaints = String::new();
+        for pod in &found {
             let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
-            statuses.filter_map(complaint).map(|complaint| format!("\n  pod {}: {complaint}", pod.name_any()))
-        });
-        Ok(complaints.collect())
+            for (status, complaint) in statuses.filter_map(|status| Some((status, complaint(status)?))) {
+                complaints += &format!("\n  pod {}: {complaint}", pod.name_any());
+                // Of a program that ended, what it said last is the reason.
+                let last = LogParams { previous: true, tail_lines: Some(1), ..LogParams::default() };
+                if status.restart_count > 0
+                    && let Ok(said) = ask(pods.logs(&pod.name_any(), &last)).await
+                {
+                    complaints += &format!("; it said: {}", said.trim());
+                }
+            }
+        }
+        Ok(complaints)
     }
 }
 
