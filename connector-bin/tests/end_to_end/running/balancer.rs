@@ -56,22 +56,17 @@ impl Drop for Balancer {
 
 async fn run(listener: TcpListener, state: Arc<Mutex<State>>) {
     while let Ok((mut from, _)) = listener.accept().await {
-        let endpoints = {
+        let endpoint = {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
             state.turn += 1;
-            let turn = state.turn % state.endpoints.len().max(1);
-            let mut endpoints = state.endpoints.clone();
-            endpoints.rotate_left(turn);
-            endpoints
+            state.endpoints.get(state.turn % state.endpoints.len().max(1)).copied()
         };
+        // Who is chosen and gone is not passed over.
         let work = tokio::spawn(async move {
-            for port in endpoints {
-                // What is gone is passed over, as once its endpoint is withdrawn.
-                let Ok(mut to) = TcpStream::connect(("127.0.0.1", port)).await else { continue };
-                let _ = (from.set_nodelay(true), to.set_nodelay(true));
-                let _ = copy_bidirectional(&mut from, &mut to).await;
-                return;
-            }
+            let Some(port) = endpoint else { return };
+            let Ok(mut to) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+            let _ = (from.set_nodelay(true), to.set_nodelay(true));
+            let _ = copy_bidirectional(&mut from, &mut to).await;
         });
         state.lock().unwrap_or_else(PoisonError::into_inner).open.push(work.abort_handle());
     }

@@ -98,7 +98,6 @@ async fn is_asked(replica: &Connector) -> Result<bool> {
 }
 
 /// A request that did not go well.
-#[derive(Clone, Debug)]
 struct Failure {
     what: String,
     began: Instant,
@@ -134,15 +133,23 @@ impl Load {
     /// Only what `excuse` holds for has failed; forgets it.
     fn check(&self, when: &str, excuse: impl Fn(&Failure) -> bool) -> Result<()> {
         let failures = std::mem::take(&mut *self.failures.lock().unwrap());
-        let bad: Vec<&Failure> = failures.iter().filter(|failure| !excuse(failure)).collect();
+        let bad: Vec<&str> = failures.iter().filter(|failure| !excuse(failure)).map(|failure| &*failure.what).collect();
         ensure!(bad.is_empty(), "{when}: {bad:#?}");
         Ok(())
     }
 
-    async fn stop(self) {
+    async fn stop(mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        for client in self.clients {
+        for client in self.clients.drain(..) {
             let _ = client.await;
+        }
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        for client in &self.clients {
+            client.abort();
         }
     }
 }
@@ -173,6 +180,7 @@ async fn round(raw: &Raw, name: &str, failures: &Mutex<Vec<Failure>>) {
             let what = format!("{method} {path}: {failed}");
             failures.lock().unwrap().push(Failure { what, began, ended: Instant::now() });
             // What comes next may depend on it.
+            let _ = pause().await;
             return;
         }
     }
