@@ -10,11 +10,11 @@ pub struct Chain<'a>(pub &'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut said = self.0.to_string();
+        let mut said = text(self.0);
         f.write_str(&said)?;
         let mut source = self.0.source();
         while let Some(error) = source {
-            let text = error.to_string();
+            let text = text(error);
             if !said.contains(&text) {
                 write!(f, ": {text}")?;
                 said.push_str(&text);
@@ -25,9 +25,36 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
+/// An error's own words. What a cluster answered is told in its message; the library would show the whole `Status`, for programmers.
+fn text(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut at = Some(error);
+    while let Some(error) = at {
+        let status = match error.downcast_ref() {
+            Some(kube::Error::Api(status)) => Some(&**status),
+            _ => error.downcast_ref::<kube::core::Status>(),
+        };
+        if let Some(status) = status.filter(|status| !status.message.is_empty()) {
+            let whole = format!("ApiError: {status} ({status:?})");
+            text = text.replace(&whole, &status.message).replace(&status.to_string(), &status.message);
+        }
+        at = error.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_cluster_answered_is_told_in_its_words() {
+        let status = kube::core::Status::failure("nodes is forbidden", "Forbidden").with_code(403);
+        let error = kube::Error::Api(status.boxed());
+        assert_eq!(Chain(&error).to_string(), "nodes is forbidden");
+        let error = kube::runtime::watcher::Error::InitialListFailed(error);
+        assert_eq!(Chain(&error).to_string(), "failed to perform initial object list: nodes is forbidden");
+    }
 
     #[derive(Debug, thiserror::Error)]
     #[error("{text}")]

@@ -30,6 +30,9 @@ use crate::sync::{InputPolicy, Syncer};
 use crate::telemetry::{Metrics, serve_admin};
 use crate::upstream::{UnusableKubeconfig, Upstream};
 
+/// How long a start waits for the control plane to tell what it offers before it is ready without: nobody is to be sent to a replica
+/// that knows nothing while another one knows, and no outage is to keep all of them from being ready.
+const START_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the end waits until another replica may write.
 const RELEASE: Duration = Duration::from_secs(2);
 /// How often the claim namespace is looked for while it is not there.
@@ -44,7 +47,17 @@ pub enum ServeError {
     /// The control plane's kubeconfig cannot be used. The configuration is at fault.
     #[error(transparent)]
     ControlPlaneKubeconfig(#[from] UnusableKubeconfig),
-    /// The app cluster's id cannot be read. Its API is away, or a right is missing.
+    /// The app cluster's API cannot be reached.
+    #[error(
+        "the app cluster at {server} cannot be reached: check server and certificate-authority in its kubeconfig, and the way there"
+    )]
+    AppClusterAway {
+        /// Its URL.
+        server: String,
+        /// Why.
+        source: kube::Error,
+    },
+    /// The app cluster's id cannot be read. A right is missing.
     #[error(
         "cannot read namespace kube-system of the app cluster, whose UID is the cluster id: grant get on it, or give --cluster-id"
     )]
@@ -56,8 +69,10 @@ pub enum ServeError {
     #[error(transparent)]
     Certificate(#[from] CertificateError),
     /// An address cannot be listened on.
-    #[error("cannot listen on {address}")]
+    #[error("cannot listen on {address}: choose another address with --{option}")]
     Listen {
+        /// What configures it.
+        option: &'static str,
         /// The address.
         address: std::net::SocketAddr,
         /// Why.
@@ -80,17 +95,17 @@ pub enum ServeError {
 /// Dropping the future stops everything at once, open requests included. Nothing is lost but those.
 pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
     let metrics = Arc::new(Metrics::new());
-    let app_cluster = app_cluster_client(&config.app_cluster).await?;
+    let (app_cluster, server) = app_cluster_client(&config.app_cluster).await?;
     let (kubeconfig, gzip) = (&config.control_plane_kubeconfig, config.control_plane_gzip);
     let upstream = Arc::new(Upstream::open(kubeconfig, gzip, metrics.clone()).await?);
     let cluster = match config.cluster_id.clone() {
         Some(id) => id,
-        None => cluster_id(&app_cluster).await?,
+        None => cluster_id(&app_cluster, server).await?,
     };
     let scheme = Arc::new(Hashed { cluster, claim_namespace: config.claim_namespace.clone() });
 
-    let admin = listen(config.admin_listen).await?;
-    let listener = listen(config.listen).await?;
+    let admin = listen("admin-listen", config.admin_listen).await?;
+    let listener = listen("listen", config.listen).await?;
     info!(
         listen = %local(&listener),
         admin = %local(&admin),
@@ -137,6 +152,16 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     }
     let (publish, snapshots) = watch::channel(None);
     parts.spawn(catalog::follow(upstream.clone(), publish, metrics.clone()));
+    {
+        let (mut snapshots, metrics) = (snapshots.clone(), metrics.clone());
+        parts.spawn(async move {
+            if tokio::time::timeout(START_PATIENCE, snapshots.wait_for(Option::is_some)).await.is_err() {
+                warn!("the control plane has not told yet what it offers; serving without, so requests for claims answer 503");
+            }
+            metrics.set_informed();
+            std::future::pending::<()>().await;
+        });
+    }
 
     let (registered, follow_registered) = registrar::follow(app_cluster.clone(), &config.service, metrics.clone());
     parts.spawn(follow_registered);
@@ -220,7 +245,8 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     }
 }
 
-async fn app_cluster_client(source: &AppCluster) -> Result<kube::Client, ServeError> {
+/// A client of the app cluster, and its URL.
+async fn app_cluster_client(source: &AppCluster) -> Result<(kube::Client, String), ServeError> {
     let unusable = |error: Box<dyn std::error::Error + Send + Sync>| ServeError::AppClusterKubeconfig(error);
     let config = match source {
         // The service account's files win over a kubeconfig that happens to lie around.
@@ -234,17 +260,21 @@ async fn app_cluster_client(source: &AppCluster) -> Result<kube::Client, ServeEr
             kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| unusable(error.into()))?
         }
     };
-    kube::Client::try_from(config).map_err(|error| unusable(error.into()))
+    let server = config.cluster_url.to_string();
+    Ok((kube::Client::try_from(config).map_err(|error| unusable(error.into()))?, server))
 }
 
-async fn cluster_id(app_cluster: &kube::Client) -> Result<ClusterId, ServeError> {
+async fn cluster_id(app_cluster: &kube::Client, server: String) -> Result<ClusterId, ServeError> {
     let namespaces = Api::<Namespace>::all(app_cluster.clone());
-    let kube_system = namespaces.get("kube-system").await.map_err(ServeError::ClusterId)?;
+    let kube_system = namespaces.get("kube-system").await.map_err(|error| match error {
+        error @ kube::Error::Api(_) => ServeError::ClusterId(error),
+        source => ServeError::AppClusterAway { server, source },
+    })?;
     kube_system.uid().and_then(|uid| uid.parse().ok()).ok_or(ServeError::NoClusterId)
 }
 
-async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
+async fn listen(option: &'static str, address: std::net::SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { option, address, source })
 }
 
 fn local(listener: &TcpListener) -> String {

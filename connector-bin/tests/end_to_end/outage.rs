@@ -129,7 +129,10 @@ async fn the_connector_starts_without_its_control_plane() -> Result<()> {
     connector.terminate().await?;
     control_plane.kubectl().ok(["delete", "namespace", "made-later", "--timeout=60s"]).await?;
     control_plane.stop_apiserver()?;
+    // Ready all the same (wire rule 2.4), and alive.
     connector.restart().await?;
+    ensure!(connector.admin_get("/livez").await?.0 == 200);
+    ensure!(connector.log()?.contains("serving without, so requests for claims answer 503"));
     control_plane.start_apiserver().await?;
     connector.wait_available(&app, EXAMPLE_API).await?;
     eventually("the claim namespace to be made", || async {
@@ -137,5 +140,14 @@ async fn the_connector_starts_without_its_control_plane() -> Result<()> {
         Ok(if applied.status.success() { Ok(()) } else { Err(applied.stderr) })
     })
     .await?;
+
+    // Nor has a start to wait for one that takes connections and says nothing.
+    control_plane.freeze_apiserver()?;
+    let started = Instant::now();
+    connector.restart().await?;
+    ensure!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    ensure!(connector.admin_get("/livez").await?.0 == 200);
+    control_plane.thaw_apiserver()?;
+    connector.wait_available(&app, EXAMPLE_API).await?;
     Ok(())
 }

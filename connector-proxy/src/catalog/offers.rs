@@ -132,7 +132,12 @@ async fn watch_definitions(upstream: &Upstream, from: From, publish: &watch::Sen
                 Some(code) => {
                     let text = Chain(&error).to_string();
                     if told != text {
-                        warn!(code, error = text, "cannot read what the control plane offers{}", hint(from, code));
+                        warn!(
+                            code,
+                            error = text,
+                            "cannot read what the control plane offers{}",
+                            hint(upstream, from, code)
+                        );
                         told = text;
                     }
                 }
@@ -155,8 +160,11 @@ fn publish_changes(offers: Offers, publish: &watch::Sender<Option<Offers>>) {
     });
 }
 
-fn hint(from: From, code: u16) -> &'static str {
+fn hint(upstream: &Upstream, from: From, code: u16) -> &'static str {
     match (from, code) {
+        (_, 401) if upstream.has_expired() => {
+            ": the credential in the control plane's kubeconfig is not accepted, since it has expired; renew it"
+        }
         (_, 401) => ": the credential in the control plane's kubeconfig is not accepted; renew it",
         (From::Xrds, 404) => ": is Crossplane installed there?",
         _ => "",

@@ -92,7 +92,7 @@ impl Renewal {
                 Err(error) => {
                     let text = Chain(&error).to_string();
                     if text != told {
-                        warn!(error = text, "the control plane's token is not renewed; trying again");
+                        warn!(error = %text, "the control plane's token is not renewed; trying again");
                         told = text;
                     }
                     let pause = retry;
@@ -131,13 +131,16 @@ impl Renewal {
             return Ok(LOOK.min(Duration::from_secs(left)));
         }
         let account = format!("{}/{}", token.namespace, token.account);
-        if token.expires <= now {
-            return Err(RenewalError::Expired(account, called()));
-        }
         if !text.contains(former) {
             return Err(RenewalError::Folded(called()));
         }
-        let next = self.request(&token).await.map_err(|error| RenewalError::Request(account.clone(), error))?;
+        // One that has ended by the clock here may be good still by that of the control plane.
+        let next = self.request(&token).await.map_err(|error| match error {
+            kube::Error::Api(status) if status.code == 401 && token.expires <= now => {
+                RenewalError::Expired(account.clone(), called())
+            }
+            error => RenewalError::Request(account.clone(), error),
+        })?;
         let next = next.filter(|next| AccountToken::read(next).is_some());
         let next = next.ok_or_else(|| RenewalError::NoToken(account.clone()))?;
         // All else stays as somebody wrote it, comments included.

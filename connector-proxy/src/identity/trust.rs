@@ -140,7 +140,7 @@ impl TrustSource {
             Ok(trust) => {
                 info!(allowed_names = ?trust.allowed_names, "the front-proxy CA was read: the front can authenticate");
                 self.0.store(Some(Arc::new(trust)));
-                metrics.set_ready();
+                metrics.set_trusting();
                 metrics.certificate_ends("front-proxy-ca", last_end(map));
             }
             Err(error) => error!(

@@ -164,7 +164,14 @@ impl Registrar {
                     Err(error) => {
                         let text = Chain(&error).to_string();
                         if text != failed {
-                            warn!(error = text, "cannot write APIServices; trying again");
+                            let hint = match &error {
+                                WriteError::Api(kube::Error::Api(status)) if status.code == 403 => {
+                                    ": grant list, create, update and delete on apiservices.apiregistration.k8s.io, and get and list on \
+                                     customresourcedefinitions.apiextensions.k8s.io"
+                                }
+                                _ => "; trying again",
+                            };
+                            warn!(error = %text, "cannot write APIServices{hint}");
                             failed = text;
                         }
                         RETRY

@@ -74,9 +74,12 @@ pub enum CertificateError {
         /// What reading it failed with.
         source: std::io::Error,
     },
-    /// The certificate and key cannot be used: they do not parse, or do not belong together.
-    #[error("the certificate and key cannot be used: {0}")]
+    /// The user's certificate and key cannot be used: they do not parse, or do not belong together.
+    #[error("the certificate and key of --tls-cert-file and --tls-key-file cannot be used: {0}")]
     Unusable(String),
+    /// No certificate can be generated. The connector is at fault.
+    #[error("a serving certificate cannot be generated: {0}")]
+    Ungenerated(String),
     /// The Secret that replicas share the CA through cannot be read or written.
     #[error(
         "cannot share the serving CA through Secret {namespace}/{name}: grant get, create and update on it, or bring a \
@@ -206,6 +209,10 @@ fn unusable(error: impl std::fmt::Display) -> CertificateError {
     CertificateError::Unusable(error.to_string())
 }
 
+fn ungenerated(error: impl std::fmt::Display) -> CertificateError {
+    CertificateError::Ungenerated(error.to_string())
+}
+
 fn read_files(files: &TlsFiles) -> Result<Vec<Vec<u8>>, CertificateError> {
     [Some(&files.certificate), Some(&files.key), files.ca.as_ref()]
         .into_iter()
@@ -275,7 +282,7 @@ impl Authority {
 
     /// Makes a leaf to be served.
     fn serve(self, service: &ServiceReference) -> Result<(Made, Serving), CertificateError> {
-        let (certificate, key) = self.issue(service).map_err(unusable)?;
+        let (certificate, key) = self.issue(service).map_err(ungenerated)?;
         let tls = server_config(certificate.as_bytes(), key.as_bytes())?;
         let renew_at = OffsetDateTime::now_utc() + LEAF_LIFETIME * 2 / 3;
         let ca_bundle = Some(self.bundle.clone());
@@ -332,7 +339,7 @@ async fn shared_authority(
         let known = read.as_ref().or(in_force);
         let next = match known.filter(|authority| !authority.is_due()) {
             Some(authority) => authority.clone(),
-            None => Authority::generate(known).map_err(unusable)?,
+            None => Authority::generate(known).map_err(ungenerated)?,
         };
         let mut metadata = stored.as_ref().map_or_else(
             || ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() },

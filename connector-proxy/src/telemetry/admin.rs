@@ -45,11 +45,15 @@ pub(super) fn answer(metrics: &Metrics, method: &Method, path: &str) -> Response
         "/readyz" if metrics.ending.load(Ordering::Relaxed) => {
             text(StatusCode::SERVICE_UNAVAILABLE, "not ready: shutting down\n")
         }
-        "/readyz" if metrics.ready.load(Ordering::Relaxed) => text(StatusCode::OK, "ok\n"),
-        "/readyz" => text(
+        "/readyz" if !metrics.trusting.load(Ordering::Relaxed) => text(
             StatusCode::SERVICE_UNAVAILABLE,
-            "not ready: ConfigMap kube-system/extension-apiserver-authentication was not read yet\n",
+            "not ready: ConfigMap kube-system/extension-apiserver-authentication of the app cluster was not read yet\n",
         ),
+        "/readyz" if !metrics.informed.load(Ordering::Relaxed) => text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not ready: starting; it will not wait for the control plane for long\n",
+        ),
+        "/readyz" => text(StatusCode::OK, "ok\n"),
         "/metrics" => match metrics.page() {
             Ok(page) => {
                 let mut answer = text(StatusCode::OK, page);
@@ -80,12 +84,14 @@ mod tests {
         let metrics = Metrics::new();
         let status = |path: &str| answer(&metrics, &Method::GET, path).status().as_u16();
         assert_eq!((status("/livez"), status("/readyz"), status("/metrics"), status("/")), (200, 503, 200, 404));
-        metrics.set_ready();
+        metrics.set_trusting();
+        assert_eq!(status("/readyz"), 503);
+        metrics.set_informed();
         assert_eq!(answer(&metrics, &Method::GET, "/readyz").status(), 200);
         assert_eq!(answer(&metrics, &Method::POST, "/readyz").status(), 405);
         metrics.set_ending();
         // The front-proxy CA may change even now.
-        metrics.set_ready();
+        metrics.set_trusting();
         assert_eq!((status("/livez"), status("/readyz")), (200, 503));
     }
 }

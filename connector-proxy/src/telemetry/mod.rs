@@ -38,7 +38,8 @@ pub(crate) struct Metrics {
     pub(crate) events: EventMetrics,
     expiry: ExpiryMetrics,
     leader: LeaderMetrics,
-    ready: AtomicBool,
+    trusting: AtomicBool,
+    informed: AtomicBool,
     ending: AtomicBool,
 }
 
@@ -56,8 +57,8 @@ impl Metrics {
         let events = EventMetrics::registered(registry);
         let leader = LeaderMetrics::registered(registry);
         let expiry = ExpiryMetrics::registered(registry);
-        let (ready, ending) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { registry: root, requests, upstream, apis, secrets, events, expiry, leader, ready, ending }
+        let (trusting, informed, ending) = Default::default();
+        Self { registry: root, requests, upstream, apis, secrets, events, expiry, leader, trusting, informed, ending }
     }
 
     /// Whether this replica holds a Lease: `registrar`, for APIServices, or `sync`, for what comes back from the control plane.
@@ -75,10 +76,15 @@ impl Metrics {
         self.expiry.certificate(certificate, at);
     }
 
-    /// Says whether traffic may be sent here. It never depends on the control plane: an outage must not take the API
-    /// groups of the app cluster down (wire rule 2.4).
-    pub(crate) fn set_ready(&self) {
-        self.ready.store(true, Ordering::Relaxed);
+    /// Says that the front can prove itself, without which nothing can be answered.
+    pub(crate) fn set_trusting(&self) {
+        self.trusting.store(true, Ordering::Relaxed);
+    }
+
+    /// Says that it is known what the control plane offers, or that this was waited for long enough: traffic may be sent here whether
+    /// the control plane is there or not, since an outage must not take the API groups of the app cluster down (wire rule 2.4).
+    pub(crate) fn set_informed(&self) {
+        self.informed.store(true, Ordering::Relaxed);
     }
 
     /// Says that no more traffic is to be sent here, whatever comes (wire rule 11.23).

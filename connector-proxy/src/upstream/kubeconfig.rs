@@ -30,9 +30,11 @@ const RENEW_BEFORE: Duration = Duration::from_secs(60);
 
 /// A kubeconfig cannot be used. The configuration is at fault.
 #[derive(Debug, Error)]
-#[error("the control plane's kubeconfig {path} cannot be used")]
+#[error("the control plane's kubeconfig {path} cannot be used{hint}")]
 pub struct UnusableKubeconfig {
     path: String,
+    /// What is there in its place, where it is not there.
+    hint: String,
     #[source]
     source: UnusableKubeconfigCause,
 }
@@ -53,6 +55,8 @@ pub(super) type Stack = BoxCloneSyncService<Request<Full<Bytes>>, Response<Body>
 pub(super) struct Route {
     pub(super) stack: Stack,
     pub(super) default_namespace: String,
+    /// The control plane's URL.
+    pub(super) server: String,
     /// For the connector's own requests, where this route led nowhere.
     pub(super) pause: Pause,
     /// When the client certificate that an exec plugin gave ends, in seconds since 1970. Tokens renew themselves.
@@ -62,8 +66,11 @@ pub(super) struct Route {
 impl Route {
     /// Reads the kubeconfig; does not yet connect.
     pub(super) async fn read(path: &Path, gzip: bool, metrics: &Metrics) -> Result<Self, UnusableKubeconfig> {
-        let unusable =
-            |source: UnusableKubeconfigCause| UnusableKubeconfig { path: path.display().to_string(), source };
+        let unusable = |source: UnusableKubeconfigCause| UnusableKubeconfig {
+            path: path.display().to_string(),
+            hint: neighbours(path),
+            source,
+        };
         let kubeconfig = Kubeconfig::read_from(path).map_err(|error| unusable(error.into()))?;
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
             .await
@@ -94,7 +101,8 @@ impl Route {
             Some(auth) => Stack::new(server.layer(auth.layer(inner))),
             None => Stack::new(server.layer(inner)),
         };
-        Ok(Self { stack, default_namespace: config.default_namespace.clone(), pause: Pause::default(), ends })
+        let default_namespace = config.default_namespace.clone();
+        Ok(Self { stack, default_namespace, server: config.cluster_url.to_string(), pause: Pause::default(), ends })
     }
 
     /// Whether the credential ends soon, and another one has to be asked for.
@@ -110,6 +118,41 @@ pub(super) fn tell_expiry(path: &Path, metrics: &Metrics) {
         let expiry = Expiry::of(&kubeconfig);
         metrics.credential_ends(expiry.token);
         metrics.certificate_ends("control-plane-client", expiry.certificate);
+    }
+}
+
+/// Whether the credential is known to have ended.
+pub(super) fn has_expired(path: &Path) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let expiry = Kubeconfig::read_from(path).map(|kubeconfig| Expiry::of(&kubeconfig)).unwrap_or_default();
+    let ends = expiry.token.into_iter().chain(expiry.certificate).min();
+    ends.is_some_and(|ends| u64::try_from(ends).is_ok_and(|ends| ends <= now))
+}
+
+/// The mounted Secret may have it under another key.
+fn neighbours(path: &Path) -> String {
+    let (false, Some(folder)) = (path.exists(), path.parent()) else { return String::new() };
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+    names.sort_unstable();
+    names.truncate(5);
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(" (beside it there is {}: if that is meant, name it with --control-plane-kubeconfig)", names.join(", "))
+}
+
+/// What to do about a control plane that cannot be reached, beside to wait.
+pub(super) fn hint(error: &str) -> &'static str {
+    match error {
+        error if error.contains("certificate") => {
+            ". If its certificate is right, name the CA that issued it in certificate-authority of the control plane's kubeconfig"
+        }
+        error if error.contains("dns error") || error.contains("lookup") => {
+            ". Is the server's name in the control plane's kubeconfig right, and known here?"
+        }
+        _ => "",
     }
 }
 

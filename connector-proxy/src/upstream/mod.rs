@@ -39,7 +39,7 @@ pub use kubeconfig::UnusableKubeconfig;
 
 use crate::chain::Chain;
 use crate::telemetry::{Metrics, UpstreamError};
-use kubeconfig::{Route, fingerprint, tell_expiry};
+use kubeconfig::{Route, fingerprint, has_expired, hint, tell_expiry};
 use lane::NoStream;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -140,10 +140,16 @@ impl Upstream {
         if self.reachable.swap(now, Ordering::Relaxed) != now {
             *self.reached.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             match error {
-                Some(error) => warn!(
-                    error = %Chain(error),
-                    "the control plane cannot be reached: requests for claims answer 503 until it can"
-                ),
+                Some(error) => {
+                    let error = Chain(error).to_string();
+                    let server = &self.route.load().server;
+                    let hint = hint(&error);
+                    warn!(
+                        %error,
+                        server,
+                        "the control plane cannot be reached: requests for claims answer 503 until it can{hint}"
+                    );
+                }
                 None => info!("the control plane is reachable again"),
             }
         }
@@ -155,6 +161,11 @@ impl Upstream {
             true => self.reached.lock().unwrap_or_else(PoisonError::into_inner).elapsed(),
             false => Duration::ZERO,
         }
+    }
+
+    /// Whether the token or the client certificate in the kubeconfig is known to have ended.
+    pub(crate) fn has_expired(&self) -> bool {
+        has_expired(&self.path)
     }
 
     /// Takes the kubeconfig into force whenever its content, or that of a file that it names, changes, and reads it again when

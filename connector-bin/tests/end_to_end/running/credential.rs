@@ -14,8 +14,9 @@ use crate::setup::{EXAMPLE_API, claim, clusters, json as get_json, options};
 
 const SECRET: &str = "connector-control-plane";
 
-/// What is left of a token that the control plane gave a while ago, when it has some seconds to live.
-const LEFT: u64 = 40;
+/// When the token ends, in seconds from the start of the test: just over, but kube-apiserver takes it for a minute more.
+const ENDS: i64 = -15;
+const LEEWAY: u64 = 60;
 
 /// The whole way with the least rights: asked for, written, read by the connector, used when the former one is worth nothing.
 #[tokio::test]
@@ -24,7 +25,7 @@ async fn a_token_is_renewed_before_it_ends() -> Result<()> {
     let rights = |file: &str| std::fs::read_to_string(format!("{}/../deploy/rbac/{file}", env!("CARGO_MANIFEST_DIR")));
     app.kubectl().apply(&rights("app-cluster.yaml")?).await?;
     control_plane.kubectl().apply(&rights("control-plane.yaml")?).await?;
-    let old = token(&control_plane, LEFT).await?;
+    let old = token(&control_plane, ENDS).await?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("kubeconfig");
     let text = kubeconfig(&control_plane, &old)?;
@@ -48,7 +49,7 @@ async fn a_token_is_renewed_before_it_ends() -> Result<()> {
     };
     let connector = Connector::start(&app, &control_plane, options).await?;
     connector.wait_available(&app, EXAMPLE_API).await?;
-    ensure!(expiry(&connector).await? < seconds(begun)? + LEFT + 5, "the metric tells the end of the old one");
+    ensure!(expiry(&connector).await? < seconds(begun)? + 5, "the metric tells the end of the old one");
     let written = eventually("another token to be written", || async {
         let now = stored(&app.kubectl(), "kubeconfig").await?;
         Ok(if now == text { Err("the old one".to_owned()) } else { Ok(now) })
@@ -65,7 +66,7 @@ async fn a_token_is_renewed_before_it_ends() -> Result<()> {
         Ok(if ends > seconds(begun)? + 600 { Ok(()) } else { Err(ends.to_string()) })
     })
     .await?;
-    let old_ends = begun + Duration::from_secs(LEFT + 15);
+    let old_ends = begun + Duration::from_secs(LEEWAY);
     tokio::time::sleep(old_ends.duration_since(SystemTime::now()).unwrap_or_default()).await;
     app.kubectl().apply(&claim("default", "db")).await?;
     let log = connector.log()?;
@@ -98,8 +99,8 @@ users:
     ))
 }
 
-/// A token of the connector's account that was made ten minutes ago, which is how long tokens live at least.
-pub(super) async fn token(control_plane: &Cluster, left: u64) -> Result<String> {
+/// A token of the connector's account that was made a quarter of an hour ago and ends in so many seconds.
+pub(super) async fn token(control_plane: &Cluster, ends: i64) -> Result<String> {
     let account = get_json(&control_plane.kubectl(), &["get", "serviceaccount", "connector", "-n", "claims"]).await?;
     let now = seconds(SystemTime::now())?;
     let issuer = "https://kubernetes.default.svc";
@@ -107,9 +108,9 @@ pub(super) async fn token(control_plane: &Cluster, left: u64) -> Result<String> 
         "iss": issuer,
         "aud": [issuer],
         "sub": "system:serviceaccount:claims:connector",
-        "iat": now - 600,
-        "nbf": now - 600,
-        "exp": now + left,
+        "iat": now - 900,
+        "nbf": now - 900,
+        "exp": now + ends,
         "kubernetes.io": {
             "namespace": "claims",
             "serviceaccount": { "name": "connector", "uid": account["metadata"]["uid"] },
@@ -137,8 +138,8 @@ fn joined(der: &[u8]) -> Option<Vec<u8>> {
     Some(joined)
 }
 
-fn seconds(time: SystemTime) -> Result<u64> {
-    Ok(time.duration_since(UNIX_EPOCH)?.as_secs())
+fn seconds(time: SystemTime) -> Result<i64> {
+    Ok(time.duration_since(UNIX_EPOCH)?.as_secs().try_into()?)
 }
 
 async fn stored(kubectl: &Kubectl, key: &str) -> Result<String> {
@@ -146,7 +147,7 @@ async fn stored(kubectl: &Kubectl, key: &str) -> Result<String> {
     Ok(String::from_utf8(STANDARD.decode(secret["data"][key].as_str().context("the key")?)?)?)
 }
 
-async fn expiry(connector: &Connector) -> Result<u64> {
+async fn expiry(connector: &Connector) -> Result<i64> {
     let (_, metrics) = connector.admin_get("/metrics").await?;
     let mut lines = metrics.lines().filter(|line| line.starts_with("connector_credential_expiry_timestamp_seconds"));
     let line = lines.next().with_context(|| metrics.clone())?;

@@ -2,6 +2,7 @@
 
 mod balancer;
 mod credential;
+mod mistakes;
 mod owner;
 mod replicas;
 mod rolling;
