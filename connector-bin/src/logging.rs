@@ -45,6 +45,11 @@ pub(crate) fn init(default: &str, format: LogFormat) -> anyhow::Result<Log> {
     #[cfg(not(feature = "otlp"))]
     {
         registry.with(lines).init();
+        if std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|endpoint| !endpoint.is_empty()) {
+            tracing::warn!(
+                "OTEL_EXPORTER_OTLP_ENDPOINT is set, but this program was built without traces (feature otlp)"
+            );
+        }
         Ok(Log {})
     }
 }

@@ -22,6 +22,10 @@ impl LeaderMetrics {
     pub(super) fn registered(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         registry.register("leader", "1 on the replica that holds the Lease, else 0", metrics.0.clone());
+        // Nobody holding one must not look as if there were none.
+        for lease in ["registrar", "sync"] {
+            metrics.set(lease, false);
+        }
         metrics
     }
 
