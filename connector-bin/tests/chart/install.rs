@@ -1,5 +1,7 @@
 //! The life of a release in a cluster, with no more rights than the chart gives.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, ensure};
 use testkit::binaries::HELMS;
 use testkit::helm::helm;
@@ -15,7 +17,9 @@ async fn a_release_is_installed_upgraded_and_leaves_nothing_behind() -> Result<(
     let (app, control_plane) = Cluster::start_two_with_pods().await?;
     let crossplane = Crossplane::install(&control_plane).await?;
     crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
-    let _node = Node::start(&app, "kube-system", env!("CARGO_BIN_EXE_connector")).await?;
+    // What is in the image, or what cargo built for the tests.
+    let program = std::env::var_os("CONNECTOR_PROGRAM").map_or(env!("CARGO_BIN_EXE_connector").into(), PathBuf::from);
+    let _node = Node::start(&app, "kube-system", program).await?;
     let kubectl = app.kubectl();
     let secret = format!("--from-file=kubeconfig={}", control_plane.kubeconfig_path().display());
     kubectl.ok(["create", "secret", "generic", "control-plane", "-n", "kube-system", &secret]).await?;
