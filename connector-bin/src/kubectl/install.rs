@@ -55,7 +55,7 @@ pub(crate) struct InstallArgs {
     #[arg(
         long,
         value_name = "NAME",
-        conflicts_with_all = ["control_plane_kubeconfig", "control_plane_context", "control_plane_server", "spaces_host", "account"]
+        conflicts_with_all = ["control_plane_kubeconfig", "control_plane_context", "control_plane_server"]
     )]
     control_plane_secret: Option<String>,
 
@@ -225,9 +225,10 @@ fn printed(manifests: &Manifests) -> anyhow::Result<String> {
     let mut text = String::new();
     let sides = [("control plane", &manifests.control_plane), ("app cluster", &manifests.app)];
     for (side, objects) in sides {
-        text += &format!("# For the {side}: {}.\n", count(objects.len(), "object"));
+        let mut header = format!("# For the {side}: {}.\n", count(objects.len(), "object"));
         for object in objects {
             text += "---\n";
+            text += &std::mem::take(&mut header);
             text += &yaml(object)?;
         }
     }

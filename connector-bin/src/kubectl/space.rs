@@ -75,6 +75,8 @@ impl SpaceOptions {
             certificate_authority: self.spaces_certificate_authority.clone(),
             insecure_skip_tls_verify: self.insecure_skip_tls_verify,
         };
+        // What is wrong with it is told before a token is asked for.
+        space.endpoint()?;
         Ok(Some(Target::Space { space, token: self.token()? }))
     }
 

@@ -154,9 +154,11 @@ fn of_claims(removal: &Removal, deleted: bool) -> String {
         Ok(claims) => {
             let resources: Vec<&str> = claims.kinds().iter().map(|kind| kind.resource.as_str()).collect();
             format!(
-                "{} of this cluster in the control plane, in namespace {namespace:?}, with all that they stand for:{}\n\
+                "{} of this cluster {} in the control plane, in namespace {namespace:?}, with all that {} for:{}\n\
                  A connector that is installed with cluster id {cluster:?} shows them again. Delete them there with:\n  {}",
-                stay(claims.total()),
+                count(claims.total(), "claim"),
+                if claims.total() == 1 { "stays" } else { "stay" },
+                if claims.total() == 1 { "it stands" } else { "they stand" },
                 kinds(claims),
                 how(&resources.join(","))
             )
@@ -167,8 +169,4 @@ fn of_claims(removal: &Removal, deleted: bool) -> String {
             how("claim")
         ),
     }
-}
-
-fn stay(number: usize) -> String {
-    if number == 1 { "1 claim stays".to_owned() } else { format!("{number} claims stay") }
 }

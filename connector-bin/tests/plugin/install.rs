@@ -1,5 +1,7 @@
 //! `install`, and `connect`.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -29,6 +31,22 @@ async fn credential(stage: &Stage) -> Result<String> {
     let secret = Stage::object(&stage.app, &["secrets", "-n", "kube-system", "connector-control-plane"]).await?;
     let data = secret["data"]["kubeconfig"].as_str().context("no kubeconfig")?;
     Ok(String::from_utf8(BASE64_STANDARD.decode(data)?)?)
+}
+
+/// A kubeconfig with what its files hold in their place.
+fn embedded(kubeconfig: &Path) -> Result<String> {
+    let mut kubeconfig: Value = serde_json::from_slice(&std::fs::read(kubeconfig)?)?;
+    for (list, of, key) in [
+        ("clusters", "cluster", "certificate-authority"),
+        ("users", "user", "client-certificate"),
+        ("users", "user", "client-key"),
+    ] {
+        let entry = &mut kubeconfig[list][0][of];
+        let content = std::fs::read(entry[key].as_str().context("no file")?)?;
+        entry[format!("{key}-data")] = json!(BASE64_STANDARD.encode(content));
+        entry.as_object_mut().context("no entry")?.remove(key);
+    }
+    Ok(kubeconfig.to_string())
 }
 
 /// The whole way: installed by one command, with no more rights than the command gave, claims are there; again, nothing changes;
@@ -79,7 +97,7 @@ async fn a_dry_run_writes_nothing() -> Result<()> {
     let documents: Vec<&str> = told.stdout.split("---\n").skip(1).collect();
     let of_app =
         documents.iter().position(|document| document.contains("# For the app cluster")).context("one side")?;
-    let (control_plane, app) = documents.split_at(of_app + 1);
+    let (control_plane, app) = documents.split_at(of_app);
     stage.control_plane.kubectl().apply(&control_plane.join("---\n")).await?;
     stage.app.kubectl().apply(&app.join("---\n")).await?;
     Ok(())
@@ -162,19 +180,8 @@ async fn a_control_plane_in_a_space_is_connected() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_of_the_users_is_used() -> Result<()> {
     let stage = Stage::start().await?;
-    let mut kubeconfig: Value = serde_json::from_slice(&std::fs::read(stage.control_plane.kubeconfig_path())?)?;
-    for (list, of, key) in [
-        ("clusters", "cluster", "certificate-authority"),
-        ("users", "user", "client-certificate"),
-        ("users", "user", "client-key"),
-    ] {
-        let entry = &mut kubeconfig[list][0][of];
-        let file = entry[key].take();
-        let content = std::fs::read(file.as_str().context("no file")?)?;
-        entry[format!("{key}-data")] = json!(BASE64_STANDARD.encode(content));
-        entry.as_object_mut().context("no entry")?.remove(key);
-    }
-    let file = stage.file("context.yaml", &kubeconfig.to_string())?.display().to_string();
+    let kubeconfig = embedded(&stage.control_plane.kubeconfig_path())?;
+    let file = stage.file("context.yaml", &kubeconfig)?.display().to_string();
     let kubectl = stage.app.kubectl();
     let create = ["create", "secret", "generic", "-n", "kube-system"];
     kubectl.ok([&create[..], &["my-kubeconfig", &format!("--from-file={file}")]].concat()).await?;
@@ -200,12 +207,12 @@ async fn a_secret_of_the_users_is_used() -> Result<()> {
 async fn wrong_usage_is_told_first() -> Result<()> {
     for (name, args) in [
         ("usage_namespace", &["install", "cp", "My_Namespace"][..]),
-        ("usage_cluster_id", &["install", "cp", "ns", "--cluster-id", "-x"]),
+        ("usage_cluster_id", &["install", "cp", "ns", "--cluster-id=-x"]),
         ("usage_token", &["connect", "cp", "ns", "--spaces-host", "h", "--token", "secret"]),
         ("usage_token_missing", &["connect", "cp", "ns", "--spaces-host", "h"]),
         ("usage_token_without_space", &["connect", "cp", "ns", "--token", "-"]),
         ("usage_host", &["connect", "cp", "ns", "--spaces-host", "http://h/x", "--token-file", "/dev/null"]),
-        ("usage_secret", &["install", "cp", "ns", "--control-plane-secret", "s", "--account", "a"]),
+        ("usage_secret", &["install", "cp", "ns", "--control-plane-secret", "s", "--control-plane-context", "c"]),
         ("usage_values", &["install", "cp", "ns", "--set", "replicas=2"]),
         ("usage_values_file", &["install", "cp", "ns", "-f", "/nonexistent/values.yaml"]),
         ("usage_duration", &["install", "cp", "ns", "--timeout", "soon"]),
@@ -272,6 +279,26 @@ async fn what_is_in_the_way_is_told() -> Result<()> {
     let told = stage.install(&["--dry-run"]).await?;
     let told = Told { stdout: String::new(), ..told };
     insta::assert_snapshot!("conflicts", stage.normal(&told)?);
+
+    // What the user gives for the connector may not do what it needs.
+    let of_nobody = stage.control_plane.kubeconfig_for("nobody", &["system:authenticated"])?;
+    let embedded = embedded(&of_nobody)?;
+    let file = stage.file("nobody.kubeconfig", &embedded)?.display().to_string();
+    let create = ["create", "secret", "generic", "-n", "kube-system", "of-nobody"];
+    stage.app.kubectl().ok([&create[..], &[&format!("--from-file=kubeconfig={file}")]].concat()).await?;
+    let read = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": { "name": "nobody" },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view-xrds" },
+        "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "nobody" }],
+    });
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": "view-xrds" },
+        "rules": [{ "apiGroups": ["apiextensions.crossplane.io"], "resources": ["*"], "verbs": ["get", "list", "watch"] }],
+    });
+    stage.control_plane.kubectl().apply(&role.to_string()).await?;
+    stage.control_plane.kubectl().apply(&read.to_string()).await?;
+    let by_secret = ["install", CONTROL_PLANE, CLAIM_NAMESPACE, "--control-plane-secret", "of-nobody"];
+    insta::assert_snapshot!("credential_lacks", stage.normal(&tell(stage.plugin(&by_secret), "").await?)?);
 
     // helm would undo what is done here.
     let deployment = json!({

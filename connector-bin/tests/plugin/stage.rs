@@ -130,6 +130,7 @@ impl Stage {
             (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "TIME"),
             (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UID"),
             (r"v1\.\d\d\.\d+", "VERSION"),
+            (r"certificate-authority-data: \S+", "certificate-authority-data: CA"),
             (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
         ] {
             text = Regex::new(pattern)?.replace_all(&text, name).into_owned();

@@ -12,7 +12,7 @@ use kube::config::Kubeconfig;
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
-use super::preflight::{Right, missing};
+use super::preflight::{Right, connector_rights, missing};
 use super::target::client;
 use super::{InstallError, Plan, Warning, apply};
 use crate::ask::{Unanswered, ask};
@@ -63,6 +63,16 @@ impl Plan {
         }))
     }
 
+    /// The same for people to read: the kubeconfig as it will be, but for the token.
+    pub(super) fn redacted_secret(&self) -> Option<Value> {
+        let (account, endpoint) = (self.account.as_ref()?, self.endpoint.as_ref()?);
+        let kubeconfig = self.endpoint_of_app(endpoint).kubeconfig(&Token::new("REDACTED"), &account.namespace);
+        let mut secret = self.credential_secret("")?;
+        secret["stringData"] = json!({ KEY: serde_saphyr::to_string(&kubeconfig).ok()? });
+        secret.as_object_mut()?.remove("data");
+        Some(secret)
+    }
+
     /// Sees to it that the Secret has a kubeconfig that works, and answers what became of it.
     pub(super) async fn keep_credential(
         &self,
@@ -78,7 +88,7 @@ impl Plan {
         let uid = ask(accounts.get_metadata(&account.name)).await;
         let uid = uid.map_err(control_plane.error("read", format!("ServiceAccount {}", account.name)))?.uid();
 
-        let kept = existing.as_ref().and_then(kubeconfig_of);
+        let kept = existing.as_ref().and_then(|existing| kubeconfig_of(existing, KEY));
         let is_good = kept.as_ref().is_some_and(|(_, kubeconfig)| {
             let token = token_of(kubeconfig);
             let own = token.as_ref().and_then(Token::claims).is_some_and(|claims| {
@@ -148,18 +158,13 @@ impl Plan {
     }
 
     async fn verdict(&self, asking: &Client, account: &Account) -> Result<Verdict, Unanswered> {
-        let namespace = Some(account.namespace.as_str());
-        let of_offers = self.offers.iter().flat_map(|offered| {
-            let (group, resource) = (offered.group.as_str(), offered.plural.as_str());
-            ["list", "deletecollection"].map(|verb| Right { verb, group, resource, namespace })
-        });
-        let definitions = Right {
+        let mut rights = connector_rights(&self.offers, &account.namespace);
+        rights.push(Right {
             verb: "watch",
             group: "apiextensions.crossplane.io",
             resource: "compositeresourcedefinitions",
             namespace: None,
-        };
-        let rights: Vec<Right<'_>> = of_offers.chain([definitions]).collect();
+        });
         let end = tokio::time::Instant::now() + RIGHTS_PATIENCE;
         loop {
             match missing(asking, &rights).await {
@@ -182,9 +187,9 @@ fn now() -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// The kubeconfig of a Secret that was made here, as text and read.
-pub(crate) fn kubeconfig_of(secret: &Secret) -> Option<(String, Kubeconfig)> {
-    let text = String::from_utf8(secret.data.as_ref()?.get(KEY)?.0.clone()).ok()?;
+/// The kubeconfig of a Secret, as text and read.
+pub(crate) fn kubeconfig_of(secret: &Secret, key: &str) -> Option<(String, Kubeconfig)> {
+    let text = String::from_utf8(secret.data.as_ref()?.get(key)?.0.clone()).ok()?;
     let kubeconfig = Kubeconfig::from_yaml(&text).ok()?;
     Some((text, kubeconfig))
 }

@@ -19,7 +19,7 @@ pub enum InstallError {
     #[error(transparent)]
     Access(#[from] AccessError),
     /// The kubeconfig does not say where the control plane is. The user's.
-    #[error("the control plane cannot be found by {access}")]
+    #[error("the control plane cannot be found by {access} (one in a Space is found with --spaces-host)")]
     Endpoint {
         /// What was given.
         access: Access,

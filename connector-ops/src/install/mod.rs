@@ -219,8 +219,9 @@ impl Install {
         match preflight::namespace(&app.client, &self.namespace).await {
             Ok((preflight::State::There, _)) => {}
             Ok((preflight::State::Going, _)) => {
-                problems.push(Problem::TerminatingNamespace { side: Side::App, namespace: self.namespace.clone() })
+                problems.push(Problem::TerminatingNamespace { side: Side::App, namespace: self.namespace.clone() });
             }
+
             Ok((preflight::State::Missing, _)) => {
                 problems.push(Problem::NoNamespace { namespace: self.namespace.clone() });
             }
@@ -229,8 +230,14 @@ impl Install {
         check_rights(app, &preflight::app_rights(&self.namespace), problems).await;
         match preflight::namespace(&app.client, KUBE_SYSTEM).await {
             Ok((_, uid)) => uid,
+            // It is the cluster id only where nobody chose one.
+            Err(_) if self.cluster_id.is_some() || !self.values.cluster_id.is_empty() => None,
             Err(why) => {
-                problems.push(unknown(Side::App, "the UID of the namespace kube-system, its id", why));
+                problems.push(unknown(
+                    Side::App,
+                    "the UID of the namespace kube-system, its id; choose one with --cluster-id",
+                    why,
+                ));
                 None
             }
         }
@@ -301,6 +308,7 @@ impl Plan {
             }
         };
         match offers::of(&control_plane.client).await {
+            Ok(offers) if offers.is_empty() => tell(Event::Warning(Warning::NothingOffered)),
             Ok(offers) => self.offers = offers,
             Err(why) if why.code() == Some(404) => problems.push(Problem::NoCrossplane),
             Err(why) => problems.push(unknown(SIDE, "what it offers", why)),
@@ -316,7 +324,12 @@ impl Plan {
                 let create = preflight::Right { verb: "create", group: "", resource: "namespaces", namespace: None };
                 check_rights(control_plane, &[create], problems).await;
             }
-            return;
+            let needed = preflight::connector_rights(&self.offers, claim_namespace);
+            return match preflight::missing(&control_plane.client, &needed).await {
+                Ok(rights) if rights.is_empty() => {}
+                Ok(rights) => problems.push(Problem::CredentialLacks { rights }),
+                Err(why) => problems.push(unknown(SIDE, "what the given credential may do", why)),
+            };
         };
         check_rights(control_plane, &preflight::control_plane_rights(claim_namespace, missing), problems).await;
         let rights = match self.rights(control_plane).await {
@@ -358,9 +371,6 @@ impl Plan {
     }
 
     async fn look_for_conflicts(&mut self, problems: &mut Vec<Problem>, tell: Tell<'_>) {
-        if self.control_plane.is_some() && self.offers.is_empty() {
-            tell(Event::Warning(Warning::NothingOffered));
-        }
         let mut expected: BTreeSet<String> = self.offers.group_versions().iter().map(ToString::to_string).collect();
         match preflight::conflicts(&self.app.client, &self.offers, &self.service_label()).await {
             Ok(conflicts) => {
@@ -409,7 +419,7 @@ impl Plan {
     /// What would be applied, for people: the credential is left out.
     pub fn manifests(&self) -> Manifests {
         let mut app = self.of_app.clone();
-        if let Some(credential) = self.credential_secret("# the credential is left out here\n") {
+        if let Some(credential) = self.redacted_secret() {
             app.insert(0, credential);
         }
         Manifests { control_plane: self.of_control_plane.clone(), app }

@@ -57,6 +57,11 @@ pub enum Problem {
         /// What, as `create deployments.apps in namespace kube-system`.
         rights: Vec<String>,
     },
+    /// The credential that the user gave for the connector may not do what that needs.
+    CredentialLacks {
+        /// What, as `list databases.example.org in namespace claims`.
+        rights: Vec<String>,
+    },
     /// kube-apiserver of the app cluster aggregates no APIs.
     NoAggregation,
     /// The control plane has no Crossplane.
@@ -96,7 +101,12 @@ impl fmt::Display for Problem {
                 Some(401) => {
                     write!(f, "the {side} at {server} does not accept the credential: renew it, or choose another context")
                 }
-                _ => write!(f, "the {side} at {server} cannot be reached: {why}"),
+                Some(_) => write!(f, "the {side} at {server} does not answer as a Kubernetes API does: {why}"),
+                None => write!(
+                    f,
+                    "the {side} at {server} cannot be reached: {why}; see that host and port are right, and that no firewall or \
+                     proxy is between"
+                ),
             },
             Self::Unknown { side, what, why } => write!(f, "the {side} does not tell {what}: {why}"),
             Self::SameCluster => f.write_str(
@@ -104,6 +114,10 @@ impl fmt::Display for Problem {
             ),
             Self::MissingRights { side, rights } => {
                 write!(f, "you may not do in the {side} what it takes; ask for a role that gives:")?;
+                rights.iter().try_for_each(|right| write!(f, "\n  {right}"))
+            }
+            Self::CredentialLacks { rights } => {
+                f.write_str("the given credential may not do in the control plane what the connector needs; grant it there:")?;
                 rights.iter().try_for_each(|right| write!(f, "\n  {right}"))
             }
             Self::NoAggregation => {
@@ -267,11 +281,12 @@ pub(super) struct Right<'a> {
     pub(super) namespace: Option<&'a str>,
 }
 
-impl fmt::Display for Right<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Right<'_> {
+    /// What it is a right to, without the verb.
+    fn object(&self) -> String {
         let group = if self.group.is_empty() { String::new() } else { format!(".{}", self.group) };
-        write!(f, "{} {}{group}", self.verb, self.resource)?;
-        self.namespace.map_or(Ok(()), |namespace| write!(f, " in namespace {namespace}"))
+        let namespace = self.namespace.map(|namespace| format!(" in namespace {namespace}")).unwrap_or_default();
+        format!("{}{group}{namespace}", self.resource)
     }
 }
 
@@ -300,18 +315,30 @@ pub(super) async fn may(client: &Client, right: &Right<'_>) -> Result<bool, Unan
     Ok(ask(reviews.create(&PostParams::default(), &review)).await?.status.is_some_and(|status| status.allowed))
 }
 
-/// Those of the rights that are missing.
+/// Those of the rights that are missing; the verbs of one resource are told together.
 pub(super) async fn missing(client: &Client, rights: &[Right<'_>]) -> Result<Vec<String>, Unanswered> {
     let asked = futures::stream::iter(rights).map(|right| async move { Ok((right, may(client, right).await?)) });
     let answers: Vec<Result<_, Unanswered>> = asked.buffered(AT_ONCE).collect().await;
-    let mut missing = Vec::new();
+    let mut lacking = Vec::new();
     for answer in answers {
         let (right, has) = answer?;
         if !has {
-            missing.push(right.to_string());
+            lacking.push(right);
         }
     }
-    Ok(missing)
+    Ok(together(&lacking))
+}
+
+fn together(rights: &[&Right<'_>]) -> Vec<String> {
+    let mut lines: Vec<(String, Vec<&str>)> = Vec::new();
+    for right in rights {
+        let of = right.object();
+        match lines.iter_mut().find(|(known, _)| *known == of) {
+            Some((_, verbs)) => verbs.push(right.verb),
+            None => lines.push((of, vec![right.verb])),
+        }
+    }
+    lines.into_iter().map(|(of, verbs)| format!("{} {of}", verbs.join(", "))).collect()
 }
 
 /// What it takes to write everything of an app cluster.
@@ -356,6 +383,20 @@ pub(super) fn control_plane_rights(claim_namespace: &str, creates_namespace: boo
         all.push(Right { verb: "create", group: "", resource: "namespaces", namespace: None });
     }
     all
+}
+
+/// What a connector needs of every API that is offered, and to know what is; asked of a credential that somebody else made.
+pub(super) fn connector_rights<'a>(offers: &'a Offers, claim_namespace: &'a str) -> Vec<Right<'a>> {
+    let of_offers = offers.iter().flat_map(|offered| {
+        let (group, resource) = (offered.group.as_str(), offered.plural.as_str());
+        ["watch", "create", "deletecollection"].map(|verb| Right {
+            verb,
+            group,
+            resource,
+            namespace: Some(claim_namespace),
+        })
+    });
+    of_offers.collect()
 }
 
 /// The right to write a ClusterRole that aggregates others: all of them (`kubernetes/pkg/registry/rbac/clusterrole/policybased`).
@@ -452,8 +493,10 @@ mod tests {
     }
 
     #[test]
-    fn a_right_is_named_as_people_grant_it() {
-        let right = Right { verb: "create", group: "apps", resource: "deployments", namespace: Some("kube-system") };
-        assert_eq!(right.to_string(), "create deployments.apps in namespace kube-system");
+    fn rights_are_named_as_people_grant_them() {
+        let right = |verb| Right { verb, group: "apps", resource: "deployments", namespace: Some("kube-system") };
+        let other = Right { verb: "list", group: "", resource: "nodes", namespace: None };
+        let told = together(&[&right("create"), &other, &right("patch")]);
+        assert_eq!(told, ["create, patch deployments.apps in namespace kube-system", "list nodes"]);
     }
 }

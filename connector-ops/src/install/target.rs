@@ -92,12 +92,17 @@ async fn of_secret(app: &Client, namespace: &str, name: &str, key: &str) -> Resu
     let text = data.get(&key).map(|content| String::from_utf8_lossy(&content.0).into_owned()).unwrap_or_default();
     let kubeconfig = Kubeconfig::from_yaml(&text).map_err(|error| unusable(error.to_string()))?;
     let endpoint = Endpoint::of(&kubeconfig, None).map_err(|error| unusable(error.to_string()))?;
-    let client = match leads_out(&kubeconfig) {
-        // A program that a Secret names is not to be run by who installs, and files would be other ones here.
-        Some(what) => Err(format!("its kubeconfig has {what}, which only the Pod can use")),
-        None => client(&kubeconfig).await,
-    };
+    let client = client_of_secret(&kubeconfig).await;
     Ok(Found { client, endpoint, secret: Some((name.to_owned(), key)) })
+}
+
+/// A client for a kubeconfig of a Secret. A program that it names is not to be run by who installs, and files would be other ones
+/// here.
+pub(crate) async fn client_of_secret(kubeconfig: &Kubeconfig) -> Result<Client, String> {
+    match leads_out(kubeconfig) {
+        Some(what) => Err(format!("its kubeconfig has {what}, which only the Pod can use")),
+        None => client(kubeconfig).await,
+    }
 }
 
 fn leads_out(kubeconfig: &Kubeconfig) -> Option<&'static str> {
@@ -115,7 +120,7 @@ fn leads_out(kubeconfig: &Kubeconfig) -> Option<&'static str> {
 }
 
 /// A client for a kubeconfig that is not in a file.
-pub(crate) async fn client(kubeconfig: &Kubeconfig) -> Result<Client, String> {
+pub(super) async fn client(kubeconfig: &Kubeconfig) -> Result<Client, String> {
     let config = Config::from_custom_kubeconfig(kubeconfig.clone(), &KubeConfigOptions::default()).await;
     Client::try_from(config.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
 }

@@ -103,6 +103,10 @@ impl Plan {
                 None => missing.push(format!("{api} (not registered yet)")),
             }
         }
+        if self.control_plane.is_none() && api_services.is_empty() {
+            // Nobody knows here what is offered.
+            return Ok(Some("no API is registered yet".to_owned()));
+        }
         Ok((!missing.is_empty()).then(|| format!("these APIs do not answer yet: {}", missing.join(", "))))
     }
 

@@ -23,9 +23,10 @@ use crate::ask::ask;
 use crate::cluster::{Change, Cluster, Name, Selected, Side};
 use crate::control_plane::account::{Account, CLAIMS_ROLE, OFFERS_ROLE};
 use crate::control_plane::{Endpoint, EndpointError};
-use crate::install::credential::{kubeconfig_of, secret_name};
+use crate::install::credential::{KEY, kubeconfig_of, secret_name};
 use crate::install::preflight::SERVICE_LABEL;
 use crate::install::{ACCOUNT, CLAIM_NAMESPACE, CLUSTER_ID, Target, prune, target};
+use crate::installed::{self, Release};
 use crate::labels;
 use crate::progress::{Event, Tell};
 
@@ -105,13 +106,20 @@ impl Uninstall {
         if deployment.is_none() && prune::all(&app, release).await?.is_empty() {
             return Err(UninstallError::NotInstalled { namespace: namespace.clone(), release: release.clone() });
         }
+        let release_of_it = Release { namespace: namespace.clone(), name: release.clone() };
+        let installed = installed::find(&app.client, &release_of_it).await.ok();
+        let (name, key) = match installed.as_ref().and_then(|installed| installed.credential.clone()) {
+            Some(at) => (at.secret, at.key),
+            None => (secret_name(release), KEY.to_owned()),
+        };
         let secrets = Api::<Secret>::namespaced(app.client.clone(), namespace);
-        let secret = ask(secrets.get_opt(&secret_name(release))).await.map_err(app.error("read", "the credential"))?;
+        let secret = ask(secrets.get_opt(&name)).await.map_err(app.error("read", format!("Secret {name}")))?;
         let marks = [deployment.as_ref().map(ResourceExt::annotations), secret.as_ref().map(ResourceExt::annotations)];
         let mark = |key: &str| marks.iter().flatten().find_map(|marks| marks.get(key).cloned());
         let (cluster_id, claim_namespace) = (mark(CLUSTER_ID), mark(CLAIM_NAMESPACE));
         let account = mark(ACCOUNT).zip(claim_namespace.clone()).map(|(name, namespace)| Account { namespace, name });
-        let kubeconfig = secret.as_ref().and_then(kubeconfig_of).map(|(_, kubeconfig)| kubeconfig);
+        let kubeconfig =
+            secret.as_ref().and_then(|secret| kubeconfig_of(secret, &key)).map(|(_, kubeconfig)| kubeconfig);
         let endpoint = kubeconfig.as_ref().and_then(|kubeconfig| Endpoint::of(kubeconfig, None).ok());
 
         let admin = self.admin(&app.client, endpoint.as_ref()).await?;
@@ -128,7 +136,7 @@ impl Uninstall {
                 (Some(admin), Ok(client))
             }
             // The connector's own credential may at least count, and delete claims.
-            (Err(_), Some(kubeconfig)) => (None, target::client(kubeconfig).await),
+            (Err(_), Some(kubeconfig)) => (None, target::client_of_secret(kubeconfig).await),
             (Err(why), None) => (None, Err(why)),
         };
         let claims = match (&control_plane, &claim_namespace, &cluster_id) {
@@ -204,7 +212,7 @@ impl Removal {
         let registrar = format!("{}-registrar", self.release);
         let ours = self.app.select(&bindings, &labels::of_release(&self.release)).await?;
         for binding in ours.iter().filter(|binding| binding.name.name == registrar) {
-            self.delete(&self.app, binding, tell).await?;
+            delete(&self.app, binding, tell).await?;
         }
         let kind = GroupVersionKind::gvk("apiregistration.k8s.io", "v1", "APIService");
         let service = name_label(&format!("{}.{}", self.namespace, self.release)).into_owned();
@@ -216,7 +224,7 @@ impl Removal {
             // Again, since the connector may have put one back before the authorizer knew.
             let there = self.app.select(&kind, &selector).await?;
             for api_service in &there {
-                self.delete(&self.app, api_service, tell).await?;
+                delete(&self.app, api_service, tell).await?;
                 gone.push(api_service.name.name.clone());
             }
             let known = self.known(&gone).await?;
@@ -276,7 +284,7 @@ impl Removal {
             }),
         };
         for object in prune::all(&self.app, &self.release).await? {
-            self.delete(&self.app, &object, tell).await?;
+            delete(&self.app, &object, tell).await?;
         }
         Ok(remains)
     }
@@ -285,13 +293,9 @@ impl Removal {
     async fn stop(&self, tell: Tell<'_>) -> Result<(), UninstallError> {
         let kind = GroupVersionKind::gvk("apps", "v1", "Deployment");
         for deployment in self.app.select(&kind, &labels::of_release(&self.release)).await? {
-            self.delete(&self.app, &deployment, tell).await?;
+            delete(&self.app, &deployment, tell).await?;
         }
         Ok(())
-    }
-
-    async fn delete(&self, cluster: &Cluster, object: &Selected, tell: Tell<'_>) -> Result<(), UninstallError> {
-        delete(cluster, object, tell).await
     }
 }
 
