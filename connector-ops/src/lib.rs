@@ -29,9 +29,11 @@ pub mod progress;
 mod registration;
 pub mod status;
 pub mod uninstall;
+mod yaml;
 
 pub use access::{Access, AccessError};
 pub use ask::Unanswered;
 pub use cluster::{Change, Name, Side, WriteError};
 pub use credential::{Credential, CredentialError, CredentialKind};
 pub use installed::{FindError, Release};
+pub use yaml::yaml;

@@ -22,7 +22,7 @@ const NO_FILES: u8 = 4;
 /// Tells kubectl to do as the shell does (cobra: ShellCompDirectiveDefault).
 const FILES: u8 = 0;
 
-/// Print a script that completes commands and options.
+/// Print a script that completes commands and options
 ///
 /// `kubectl` is the script by which kubectl's own completion completes `kubectl connector`, in every shell:
 ///
@@ -50,7 +50,7 @@ enum For {
     Kubectl,
 }
 
-/// Answer what could stand in the place of the last word, as kubectl asks it.
+/// Answer what could stand in the place of the last word, as kubectl asks it
 #[derive(Args)]
 pub(crate) struct CompleteArgs {
     /// The words after `kubectl connector`, the last one begun

@@ -8,12 +8,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use connector_core::origin::ClusterId;
 use connector_ops::install::{Applied, Available, Install, Manifests, Target};
 use connector_ops::manifests::{Layers, Values};
-use serde_json::Value;
 
 use crate::clusters::{AppCluster, ControlPlane};
 use crate::space::SpaceOptions;
@@ -21,7 +20,7 @@ use crate::table::Table;
 use crate::told::{count, tell};
 use crate::{Outcome, duration};
 
-/// Connect this cluster to a control plane: its claim APIs appear here.
+/// Connect this cluster to a control plane: its claim APIs appear here
 ///
 /// CONTROL-PLANE is a context of the control plane's kubeconfig, or with --spaces-host its name in a Space. An account with the least
 /// rights is made there, in CLAIM-NAMESPACE, which is created if it is missing. Run again, it changes nothing; with other options, only
@@ -229,19 +228,11 @@ fn printed(manifests: &Manifests) -> anyhow::Result<String> {
         for object in objects {
             text += "---\n";
             text += &std::mem::take(&mut header);
-            text += &yaml(object)?;
+            text += &connector_ops::yaml(object)?;
+            if !text.ends_with('\n') {
+                text.push('\n');
+            }
         }
-    }
-    Ok(text)
-}
-
-fn yaml(object: &Value) -> anyhow::Result<String> {
-    let mut text = serde_saphyr::to_string(object)?;
-    if serde_saphyr::from_str::<Value>(&text)? != *object {
-        bail!("a manifest cannot be written as YAML: {object}");
-    }
-    if !text.ends_with('\n') {
-        text.push('\n');
     }
     Ok(text)
 }

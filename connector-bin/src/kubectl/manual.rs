@@ -8,7 +8,7 @@ use clap::{Args, CommandFactory};
 
 use crate::{Cli, Outcome};
 
-/// Write a man page of each command.
+/// Write a man page of each command
 #[derive(Args)]
 pub(crate) struct ManArgs {
     /// Folder for the pages; created if it is missing

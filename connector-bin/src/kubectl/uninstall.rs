@@ -14,7 +14,7 @@ use crate::space::SpaceOptions;
 use crate::told::{count, tell};
 use crate::{Outcome, duration, install};
 
-/// Remove the connector from this cluster. Claims stay in the control plane.
+/// Remove the connector from this cluster; claims stay in the control plane
 ///
 /// First the APIs go, then the connector, then its account in the control plane: that one needs a context of the control plane, by
 /// default one of the kubeconfig that has the same URL.

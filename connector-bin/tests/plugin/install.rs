@@ -89,7 +89,16 @@ async fn a_dry_run_writes_nothing() -> Result<()> {
     let values = stage.file("values.yaml", "image: {tag: v9}\nresources: null\n")?;
     let values = values.display().to_string();
     let told = stage.install(&["--dry-run", "-f", &values, "--cluster-name", "Development"]).await?;
-    insta::assert_snapshot!("dry_run", stage.normal(&told)?);
+    // What is rendered for the app cluster has tests of its own; here it is that it is printed.
+    let mut documents: Vec<String> = told.stdout.split("---\n").skip(1).map(str::to_owned).collect();
+    let of_app =
+        documents.iter().position(|document| document.contains("# For the app cluster")).context("one side")?;
+    for document in &mut documents[of_app + 1..] {
+        let object: Value = serde_saphyr::from_str(document)?;
+        *document = format!("{} {}\n", object["kind"], object["metadata"]["name"]);
+    }
+    let shown = Told { stdout: documents.concat(), stderr: told.stderr.clone(), ..told };
+    insta::assert_snapshot!("dry_run", stage.normal(&shown)?);
     ensure!(versions(&stage.app).await?.is_empty() && versions(&stage.control_plane).await?.is_empty());
     let namespaces = stage.control_plane.kubectl().ok(["get", "namespaces", "-o", "name"]).await?;
     ensure!(!namespaces.contains(CLAIM_NAMESPACE), "{namespaces}");
@@ -199,6 +208,44 @@ async fn a_secret_of_the_users_is_used() -> Result<()> {
     let remote = stage.control_plane.kubectl();
     let accounts = remote.ok(["get", "serviceaccounts", "-n", CLAIM_NAMESPACE, "-o", "name"]).await?;
     ensure!(!accounts.contains("connector"), "{accounts}");
+    Ok(())
+}
+
+/// What became of an install since is seen: a token that the connector renewed is kept, one whose account is gone is not, and who
+/// takes another's place is warned.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changed_meanwhile_is_seen() -> Result<()> {
+    let stage = Stage::start().await?;
+    let installed = stage.install(&["--wait=false"]).await?;
+    ensure!(installed.code == Some(0), "{installed}");
+
+    // As the connector writes it back: by another manager, in another form, and with the account's token.
+    let renewed: Value = serde_saphyr::from_str(&credential(&stage).await?)?;
+    let patch = json!({ "data": { "kubeconfig": BASE64_STANDARD.encode(renewed.to_string()) } }).to_string();
+    let secret = ["-n", "kube-system", "secret", "connector-control-plane"];
+    stage.app.kubectl().ok([&["patch"], &secret[..], &["-p", &patch, "--field-manager=connector"]].concat()).await?;
+    let again = stage.install(&["--wait=false"]).await?;
+    ensure!(again.stderr.contains("nothing changed") && credential(&stage).await? == renewed.to_string(), "{again}");
+
+    // Another cluster with the same id, and this one elsewhere.
+    let account = ["-n", CLAIM_NAMESPACE, "serviceaccount", "connector-cluster-dev"];
+    let uid = "mcp-connector.upbound.io/app-cluster-uid=another";
+    stage.control_plane.kubectl().ok([&["annotate"], &account[..], &["--overwrite", uid]].concat()).await?;
+    let shared = stage.install(&["--dry-run"]).await?;
+    ensure!(shared.stderr.contains("another app cluster was connected with cluster id \"cluster-dev\""), "{shared}");
+    let mut command = stage.plugin(&["install", CONTROL_PLANE, "elsewhere", "--dry-run"]);
+    command.arg("--control-plane-kubeconfig").arg(stage.control_plane_kubeconfig());
+    let moved = tell(command, "").await?;
+    let warned = "the claims of cluster id \"cluster-dev\" in namespace \"my-app-ns-1\" stay in the control plane";
+    ensure!(moved.stderr.contains(warned), "{moved}");
+    // Nobody chose an id, so the installed one goes on.
+    ensure!(moved.stdout.contains("--cluster-id=cluster-dev") && moved.stdout.contains("--claim-namespace=elsewhere"));
+
+    // A token of an account that is no more.
+    stage.control_plane.kubectl().ok([&["delete"], &account[..]].concat()).await?;
+    let anew = stage.install(&["--wait=false"]).await?;
+    ensure!(anew.stderr.contains("issued, good until") && anew.code == Some(0), "{anew}");
+    ensure!(credential(&stage).await? != renewed.to_string());
     Ok(())
 }
 

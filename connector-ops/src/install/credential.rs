@@ -21,6 +21,7 @@ use crate::control_plane::account::Account;
 use crate::control_plane::{Endpoint, Token};
 use crate::labels;
 use crate::progress::{Event, Tell};
+use crate::yaml;
 
 /// The key of the Secret.
 pub(crate) const KEY: &str = "kubeconfig";
@@ -68,7 +69,7 @@ impl Plan {
         let (account, endpoint) = (self.account.as_ref()?, self.endpoint.as_ref()?);
         let kubeconfig = self.endpoint_of_app(endpoint).kubeconfig(&Token::new("REDACTED"), &account.namespace);
         let mut secret = self.credential_secret("")?;
-        secret["stringData"] = json!({ KEY: serde_saphyr::to_string(&kubeconfig).ok()? });
+        secret["stringData"] = json!({ KEY: yaml(&kubeconfig).ok()? });
         secret.as_object_mut()?.remove("data");
         Some(secret)
     }
@@ -102,7 +103,7 @@ impl Plan {
             _ => {
                 let token = self.issue(control_plane, account, endpoint, tell).await?;
                 let kubeconfig = of_app.kubeconfig(&token, &account.namespace);
-                serde_saphyr::to_string(&kubeconfig).map_err(|error| InstallError::Credential {
+                yaml(&kubeconfig).map_err(|error| InstallError::Credential {
                     account: shown(account),
                     why: format!("its kubeconfig cannot be written: {error}"),
                 })?

@@ -221,7 +221,6 @@ impl Install {
             Ok((preflight::State::Going, _)) => {
                 problems.push(Problem::TerminatingNamespace { side: Side::App, namespace: self.namespace.clone() });
             }
-
             Ok((preflight::State::Missing, _)) => {
                 problems.push(Problem::NoNamespace { namespace: self.namespace.clone() });
             }

@@ -245,8 +245,8 @@ impl fmt::Display for Warning {
             ),
             Self::Moved { claim_namespace, cluster_id } => write!(
                 f,
-                "the claims of cluster id {cluster_id:?} in namespace {claim_namespace:?} stay in the control plane, and are not \
-                 shown in the app cluster any more"
+                "the claims of cluster id {cluster_id:?} in namespace {claim_namespace:?} stay in the control plane with the account \
+                 there, and are not shown in the app cluster any more"
             ),
             Self::GivenTokenUsed => f.write_str(
                 "the control plane does not take a ServiceAccount's token by this way: the connector uses the given token, with \
