@@ -221,11 +221,12 @@ async fn what_changed_meanwhile_is_seen() -> Result<()> {
 
     // As the connector writes it back: by another manager, in another form, and with the account's token.
     let renewed: Value = serde_saphyr::from_str(&credential(&stage).await?)?;
-    let patch = json!({ "data": { "kubeconfig": BASE64_STANDARD.encode(renewed.to_string()) } }).to_string();
+    let renewed = renewed.to_string();
+    let patch = json!({ "data": { "kubeconfig": BASE64_STANDARD.encode(&renewed) } }).to_string();
     let secret = ["-n", "kube-system", "secret", "connector-control-plane"];
     stage.app.kubectl().ok([&["patch"], &secret[..], &["-p", &patch, "--field-manager=connector"]].concat()).await?;
     let again = stage.install(&["--wait=false"]).await?;
-    ensure!(again.stderr.contains("nothing changed") && credential(&stage).await? == renewed.to_string(), "{again}");
+    ensure!(again.stderr.contains("nothing changed") && credential(&stage).await? == renewed, "{again}");
 
     // Another cluster with the same id, and this one elsewhere.
     let account = ["-n", CLAIM_NAMESPACE, "serviceaccount", "connector-cluster-dev"];
@@ -245,7 +246,7 @@ async fn what_changed_meanwhile_is_seen() -> Result<()> {
     stage.control_plane.kubectl().ok([&["delete"], &account[..]].concat()).await?;
     let anew = stage.install(&["--wait=false"]).await?;
     ensure!(anew.stderr.contains("issued, good until") && anew.code == Some(0), "{anew}");
-    ensure!(credential(&stage).await? != renewed.to_string());
+    ensure!(credential(&stage).await? != renewed);
     Ok(())
 }
 

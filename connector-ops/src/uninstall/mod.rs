@@ -347,11 +347,10 @@ fn selected(group: &str, kind: &str, namespace: Option<String>, name: String) ->
 }
 
 fn commands(account: &Account) -> Vec<String> {
-    let namespaced =
-        |kind: &str, names: &[String]| format!("kubectl delete {kind} -n {} {}", account.namespace, names.join(" "));
+    let Account { namespace, name } = account;
     vec![
-        namespaced("rolebinding", &[account.name.clone(), account.claims_binding()]),
-        namespaced("role,serviceaccount", &[account.name.clone()]),
+        format!("kubectl delete rolebinding -n {namespace} {name} {}", account.claims_binding()),
+        format!("kubectl delete role,serviceaccount -n {namespace} {name}"),
         format!("kubectl delete clusterrolebinding {}", account.offers_binding()),
     ]
 }
