@@ -91,7 +91,7 @@ fn filter(given: &str, default: &str) -> anyhow::Result<EnvFilter> {
     let others = if matches!(&*own, "off" | "error") { &own } else { "warn" };
     // The client library reports each answer of 500 and more as an error; the connector says it once, in its own words. And it warns
     // of an answer that it cannot read with all that is in it.
-    let fixed = format!("{others},connector={own},kube_client=off,tower=off");
+    let fixed = format!("{others},connector={own},kube_client=off,kube_runtime=off,tower=off");
     let directives = std::iter::once(fixed.as_str()).chain(named).collect::<Vec<_>>().join(",");
     // Those spans are for traces.
     let directives = format!("{directives},connector_proxy::trace=off");
