@@ -10,7 +10,7 @@ use connector_ops::Access;
 use connector_ops::claims::{Change, Claim, Condition, Selection, Unread, list, watch};
 use futures::StreamExt;
 use k8s_openapi::jiff::Timestamp;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::Outcome;
 use crate::table::{Table, age};
@@ -88,6 +88,9 @@ pub(crate) async fn run(args: ClaimsArgs) -> Outcome {
     }
     let listing = list(&control_plane, &selection).await?;
     listing.unread.iter().for_each(tell);
+    if selection.claim_namespace.is_none() && listing.unread.iter().any(|unread| unread.forbidden) {
+        eprintln!("With -n NAMESPACE only one claim namespace is asked for, where you may be allowed to.");
+    }
     match printer.all(&listing.claims) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
         printed => printed?,
@@ -102,7 +105,7 @@ pub(crate) async fn run(args: ClaimsArgs) -> Outcome {
     Ok(if listing.unread.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn tell(Unread { resource, message }: &Unread) {
+fn tell(Unread { resource, message, .. }: &Unread) {
     eprintln!("error: {resource} cannot be listed: {message}");
 }
 
@@ -126,10 +129,10 @@ impl Printer {
         let mut out = std::io::stdout().lock();
         match self.output {
             Some(Output::Json) => {
-                serde_json::to_writer_pretty(&mut out, &json!({ "items": claims }))?;
+                serde_json::to_writer_pretty(&mut out, &Items { items: claims })?;
                 writeln!(out)
             }
-            Some(Output::Yaml) => out.write_all(yaml(&json!({ "items": claims }))?.as_bytes()),
+            Some(Output::Yaml) => out.write_all(yaml(&Items { items: claims })?.as_bytes()),
             None | Some(Output::Wide | Output::Name) if claims.is_empty() => Ok(()),
             None | Some(Output::Wide | Output::Name) => {
                 drop(out);
@@ -199,6 +202,12 @@ fn trouble(claim: &Claim) -> String {
     }
 }
 
-fn yaml(value: &impl serde::Serialize) -> std::io::Result<String> {
+/// The one document of a list.
+#[derive(Serialize)]
+struct Items<'a> {
+    items: &'a [Claim],
+}
+
+fn yaml(value: &impl Serialize) -> std::io::Result<String> {
     serde_saphyr::to_string(value).map_err(std::io::Error::other)
 }

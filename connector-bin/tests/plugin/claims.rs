@@ -42,6 +42,7 @@ macro_rules! recorded {
         let told = $told;
         insta::with_settings!({filters => vec![
             (r"\b(True|False) +\d+[smh](\d+s)?\b *", "$1   [age] "),
+            (r"AGE +CLAIM", "AGE   CLAIM"),
             (r"(claim-[0-9a-f]{16})-[a-z0-9]{5}\b", "$1-[random]"),
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[time]"),
             (r"127\.0\.0\.1:\d+", "[server]"),

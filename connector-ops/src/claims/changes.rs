@@ -118,12 +118,14 @@ impl Followed {
                 let last = object.claim(&kind.offered).map(Change::Deleted);
                 changes.extend(kind.lose(&key).map(|known| last.unwrap_or(known)));
             }
+            // The place in the stream is too old: it is begun anew.
+            Err(watcher::Error::WatchError(status)) if status.code == 410 => {}
             Err(error) => {
                 // One that may not be read does not keep the others back.
                 listed_now = !std::mem::replace(&mut kind.listed, true);
                 if !std::mem::replace(&mut kind.in_trouble, true) {
-                    let (resource, message) = (resource(&kind.offered), message(&error));
-                    let trouble = Change::Unread(Unread { resource, message });
+                    let (resource, (message, forbidden)) = (resource(&kind.offered), said(&error));
+                    let trouble = Change::Unread(Unread { resource, message, forbidden });
                     return self.begin(listed_now).into_iter().fold(vec![trouble], |mut all, change| {
                         all.push(change);
                         all
@@ -155,16 +157,101 @@ impl Followed {
     }
 }
 
-/// What the control plane said, without the library's words around it.
-fn message(error: &watcher::Error) -> String {
+/// What the control plane said, without the library's words around it, and whether it forbids to ask.
+fn said(error: &watcher::Error) -> (String, bool) {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     let mut last = error.to_string();
     while let Some(error) = source {
         if let Some(kube::Error::Api(status)) = error.downcast_ref() {
-            return status.message.clone();
+            return (status.message.clone(), status.code == 403);
         }
         last = error.to_string();
         source = error.source();
     }
-    last
+    (last, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use connector_core::origin::{Form, Hashed};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn followed(kinds: usize) -> Followed {
+        let offered = |at: usize| Offered {
+            group: "g.example.org".to_owned(),
+            plural: format!("k{at}s"),
+            singular: format!("k{at}"),
+            kind: format!("K{at}"),
+            list_kind: format!("K{at}List"),
+            form: Form::Claim,
+            versions: vec!["v1".to_owned()],
+        };
+        Followed { beginning: kinds, kinds: (0..kinds).map(|at| Kind::new(offered(at))).collect() }
+    }
+
+    fn object(name: &str, version: &str) -> Stored {
+        let scheme = Hashed { cluster: "c".parse().unwrap(), claim_namespace: "claims".to_owned() };
+        let labels: Value = scheme.labels("team", name).iter().map(|(key, value)| (*key, value.as_ref())).collect();
+        let metadata = json!({"name": format!("claim-{name}"), "namespace": "claims", "labels": labels,
+                              "resourceVersion": version});
+        serde_json::from_value(json!({"metadata": metadata})).unwrap()
+    }
+
+    fn told(changes: Vec<Change>) -> Vec<String> {
+        let tell = |change| match change {
+            Change::Listed(claims) => {
+                format!("listed {}", claims.into_iter().map(|claim| claim.name).collect::<Vec<_>>().join(","))
+            }
+            Change::Changed(claim) => format!("changed {}", claim.name),
+            Change::Deleted(claim) => format!("deleted {}", claim.name),
+            Change::Unread(unread) => format!("unread {}", unread.resource),
+        };
+        changes.into_iter().map(tell).collect()
+    }
+
+    #[test]
+    fn all_kinds_are_listed_together_and_first() {
+        let mut all = followed(2);
+        let mut take = |kind, event| told(all.take(kind, Ok(event)));
+        assert!(take(0, Event::Init).is_empty());
+        assert!(take(0, Event::InitApply(object("b", "1"))).is_empty());
+        assert!(take(0, Event::InitDone).is_empty());
+        // The first kind goes on while the second is still listed.
+        assert!(take(0, Event::Apply(object("a", "2"))).is_empty());
+        assert!(take(1, Event::Init).is_empty());
+        assert!(take(1, Event::InitApply(object("c", "1"))).is_empty());
+        assert_eq!(take(1, Event::InitDone), ["listed a,b,c"]);
+        assert_eq!(take(1, Event::Apply(object("c", "3"))), ["changed c"]);
+        assert_eq!(take(1, Event::Delete(object("c", "4"))), ["deleted c"]);
+    }
+
+    /// A watch that broke is begun with a new list: only what happened in between is news.
+    #[test]
+    fn a_new_list_tells_what_changed_meanwhile() {
+        let mut all = followed(1);
+        let mut take = |event| told(all.take(0, event));
+        for name in ["same", "other", "gone"] {
+            take(Ok(Event::InitApply(object(name, "1"))));
+        }
+        assert_eq!(take(Ok(Event::InitDone)), ["listed gone,other,same"]);
+        assert_eq!(take(Err(watcher::Error::NoResourceVersion)), ["unread k0s.g.example.org"]);
+        assert!(take(Err(watcher::Error::NoResourceVersion)).is_empty(), "said once");
+        assert!(take(Ok(Event::Init)).is_empty());
+        assert!(take(Ok(Event::InitApply(object("same", "1")))).is_empty());
+        assert_eq!(take(Ok(Event::InitApply(object("other", "2")))), ["changed other"]);
+        assert_eq!(take(Ok(Event::InitApply(object("new", "3")))), ["changed new"]);
+        assert_eq!(take(Ok(Event::InitDone)), ["deleted gone"]);
+    }
+
+    /// A kind that may not be listed does not keep the others back.
+    #[test]
+    fn trouble_is_told_and_the_rest_listed() {
+        let mut all = followed(2);
+        assert!(told(all.take(0, Ok(Event::InitApply(object("a", "1"))))).is_empty());
+        assert!(told(all.take(0, Ok(Event::InitDone))).is_empty());
+        let trouble = told(all.take(1, Err(watcher::Error::NoResourceVersion)));
+        assert_eq!(trouble, ["unread k1s.g.example.org", "listed a"]);
+    }
 }

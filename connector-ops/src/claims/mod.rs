@@ -124,6 +124,8 @@ pub struct Unread {
     pub resource: String,
     /// Why.
     pub message: String,
+    /// Whether it is because of who asked.
+    pub forbidden: bool,
 }
 
 /// Nothing can be said of a control plane's claims.
@@ -161,7 +163,11 @@ pub async fn list(control_plane: &Client, selection: &Selection) -> Result<Listi
     while let Some((offered, listed)) = kinds.next().await {
         match listed {
             Ok(claims) => listing.claims.extend(claims),
-            Err(error) => listing.unread.push(Unread { resource: resource(offered), message: error.to_string() }),
+            Err(error) => listing.unread.push(Unread {
+                resource: resource(offered),
+                message: error.to_string(),
+                forbidden: error.is_forbidden(),
+            }),
         }
     }
     listing.claims.sort_by(Claim::order);
