@@ -78,7 +78,20 @@ impl Access {
     /// # Errors
     /// See [`AccessError`].
     pub async fn client(&self) -> Result<Client, AccessError> {
-        let config = self.config().await?;
+        self.client_of(self.config().await?)
+    }
+
+    /// A client that takes the first answer: what is refused for now is not asked again. For who wants to know how things are.
+    ///
+    /// # Errors
+    /// See [`AccessError`].
+    pub async fn observer(&self) -> Result<Client, AccessError> {
+        let mut config = self.config().await?;
+        config.default_retry = false;
+        self.client_of(config)
+    }
+
+    fn client_of(&self, config: Config) -> Result<Client, AccessError> {
         Client::try_from(config)
             .map_err(|source| AccessError::Client { access: self.clone(), source: Box::new(source) })
     }

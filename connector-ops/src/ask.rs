@@ -1,14 +1,13 @@
 //! One question to a cluster: bounded in time, and with a reason for people when there is no answer.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use kube::core::Status;
 use thiserror::Error;
 
-/// How long one question may take. Longer than kube-apiserver gives an aggregated API for its discovery (5 s), so that what it
-/// has to say about that arrives.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long one question may take. Longer than a request waits in the connector for a connection to the control plane (15 s), so
+/// that what it has to say about that arrives.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A cluster did not answer a question.
 #[derive(Debug, Error)]
@@ -62,11 +61,17 @@ fn said(status: &Status) -> String {
 
 /// An error and its causes in one line, each said once: the client's own words repeat them.
 fn chain(error: &kube::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
+    let mut source: Option<&(dyn std::error::Error + 'static)> = match error {
+        // That it was no answer is known.
+        kube::Error::Service(cause) => Some(cause.as_ref()),
+        other => Some(other),
+    };
+    let mut text = String::new();
     while let Some(error) = source {
         let cause = error.to_string();
-        if !text.contains(&cause) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
             text = format!("{text}: {cause}");
         }
         source = error.source();

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde::Serialize;
@@ -32,6 +32,17 @@ pub struct Credential {
     pub subject: Option<String>,
     /// When it expires; `None` where it does not, or nothing tells.
     pub expires: Option<Timestamp>,
+    /// Whether the connector renews it by itself, well before that.
+    pub renewed: bool,
+}
+
+impl Credential {
+    /// Whether it expires soon, and nobody is known to renew it.
+    pub(crate) fn runs_out(&self, now: Timestamp) -> bool {
+        // A week is enough for a person; the connector renews a token in the second half of its time at the latest.
+        let soon = if self.renewed { SignedDuration::from_mins(10) } else { SignedDuration::from_hours(7 * 24) };
+        self.expires.is_some_and(|expires| expires.duration_since(now) < soon)
+    }
 }
 
 /// The kinds of credential that a kubeconfig can have.
@@ -143,7 +154,7 @@ pub(crate) async fn of(app: &Client, installed: &Installed) -> Result<Found, Cre
     match Reading::of(&text) {
         Ok(reading) => {
             let client = reading.client(&text).await;
-            Ok(Found { credential: reading.credential(secret, key), client })
+            Ok(Found { credential: reading.credential(secret, key, installed.renews), client })
         }
         Err(why) => Err(CredentialError::Unusable { namespace, secret, key, why }),
     }
@@ -183,9 +194,10 @@ impl Reading {
         Ok(Self { server: server.to_owned(), kind, subject, expires, leads_out })
     }
 
-    fn credential(self, secret: String, key: String) -> Credential {
+    fn credential(self, secret: String, key: String, renews: bool) -> Credential {
         let Self { server, kind, subject, expires, .. } = self;
-        Credential { secret, key, server, kind, subject, expires }
+        let renewed = renews && kind == CredentialKind::ServiceAccountToken;
+        Credential { secret, key, server, kind, subject, expires, renewed }
     }
 
     /// A client for it. What leads out of the kubeconfig is not followed: files would be other ones here, and a program that a
@@ -196,7 +208,9 @@ impl Reading {
         }
         let kubeconfig = Kubeconfig::from_yaml(kubeconfig).map_err(|error| error.to_string())?;
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-        Client::try_from(config.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
+        let mut config = config.map_err(|error| error.to_string())?;
+        config.default_retry = false;
+        Client::try_from(config).map_err(|error| error.to_string())
     }
 }
 

@@ -12,24 +12,19 @@ use kube::{Api, Client, ResourceExt};
 use thiserror::Error;
 
 use crate::ask::{Unanswered, ask};
+use crate::labels::{CONNECTOR, INSTANCE, MANAGED_BY, NAME};
 use options::Options;
-
-/// Label of every object of an install.
-const NAME_LABEL: &str = "app.kubernetes.io/name";
-const NAME: &str = "control-plane-connector";
-/// Label that tells installs apart.
-const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
 
 /// Which install of the app cluster is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Release {
+pub struct ReleaseName {
     /// The namespace where it is installed.
     pub namespace: String,
     /// Its name, which its objects have in label `app.kubernetes.io/instance`.
     pub name: String,
 }
 
-impl Default for Release {
+impl Default for ReleaseName {
     /// `connector` in `kube-system`.
     fn default() -> Self {
         Self { namespace: "kube-system".to_owned(), name: "connector".to_owned() }
@@ -43,9 +38,9 @@ pub enum FindError {
     #[error("no connector is installed as release {:?} in namespace {:?}: {}", .release.name, .release.namespace, alternatives(.others))]
     NotInstalled {
         /// What was looked for.
-        release: Release,
+        release: ReleaseName,
         /// What there is instead, where that may be seen.
-        others: Vec<Release>,
+        others: Vec<ReleaseName>,
     },
     /// The app cluster did not say.
     #[error("the Deployments of namespace {namespace:?} of the app cluster cannot be read: {source}")]
@@ -57,7 +52,7 @@ pub enum FindError {
     },
 }
 
-fn alternatives(others: &[Release]) -> String {
+fn alternatives(others: &[ReleaseName]) -> String {
     match others {
         [] => "install it with 'kubectl connector install', or name another one with -n and --release".to_owned(),
         [..] => {
@@ -79,7 +74,7 @@ pub(crate) struct SecretKey {
 /// An install.
 #[derive(Clone, Debug)]
 pub(crate) struct Installed {
-    pub(crate) release: Release,
+    pub(crate) release: ReleaseName,
     /// The Deployment's name.
     pub(crate) deployment: String,
     pub(crate) version: Option<String>,
@@ -102,6 +97,10 @@ pub(crate) struct Installed {
     pub(crate) connection_secrets: bool,
     pub(crate) events: bool,
     pub(crate) host_network: bool,
+    /// The ClusterRole that owns what the connector makes by itself.
+    pub(crate) owner: Option<String>,
+    /// Whether it renews its credential in the Secret.
+    pub(crate) renews: bool,
 }
 
 /// The Service that APIServices point to.
@@ -132,10 +131,10 @@ impl ServiceName {
 ///
 /// # Errors
 /// See [`FindError`].
-pub(crate) async fn find(app: &Client, release: &Release) -> Result<Installed, FindError> {
+pub(crate) async fn find(app: &Client, release: &ReleaseName) -> Result<Installed, FindError> {
     let unanswered = |source| FindError::Unanswered { namespace: release.namespace.clone(), source };
     let deployments = Api::<Deployment>::namespaced(app.clone(), &release.namespace);
-    let selector = format!("{NAME_LABEL}={NAME},{INSTANCE_LABEL}={}", release.name);
+    let selector = format!("{NAME}={CONNECTOR},{INSTANCE}={}", release.name);
     let found = ask(deployments.list(&ListParams::default().labels(&selector))).await.map_err(unanswered)?;
     let Some(deployment) = found.items.into_iter().next() else {
         return Err(FindError::NotInstalled { release: release.clone(), others: all(app).await });
@@ -145,17 +144,17 @@ pub(crate) async fn find(app: &Client, release: &Release) -> Result<Installed, F
 }
 
 /// Every install that may be seen.
-async fn all(app: &Client) -> Vec<Release> {
+async fn all(app: &Client) -> Vec<ReleaseName> {
     let deployments = Api::<Deployment>::all(app.clone());
-    let found = ask(deployments.list(&ListParams::default().labels(&format!("{NAME_LABEL}={NAME}")))).await;
+    let found = ask(deployments.list(&ListParams::default().labels(&format!("{NAME}={CONNECTOR}")))).await;
     let found = found.map(|found| found.items).unwrap_or_default();
     let releases = found.iter().filter_map(|deployment| {
-        Some(Release { namespace: deployment.namespace()?, name: deployment.labels().get(INSTANCE_LABEL)?.clone() })
+        Some(ReleaseName { namespace: deployment.namespace()?, name: deployment.labels().get(INSTANCE)?.clone() })
     });
     releases.collect()
 }
 
-async fn read(release: &Release, deployment: &Deployment, config_maps: &Api<ConfigMap>) -> Installed {
+async fn read(release: &ReleaseName, deployment: &Deployment, config_maps: &Api<ConfigMap>) -> Installed {
     let spec = deployment.spec.clone().unwrap_or_default();
     let template = spec.template.spec.unwrap_or_default();
     let options = Options::of(&template, config_maps).await;
@@ -166,7 +165,7 @@ async fn read(release: &Release, deployment: &Deployment, config_maps: &Api<Conf
         release: release.clone(),
         deployment: deployment.name_any(),
         version: labels.get("app.kubernetes.io/version").cloned(),
-        managed_by: labels.get("app.kubernetes.io/managed-by").cloned(),
+        managed_by: labels.get(MANAGED_BY).cloned(),
         replicas: spec.replicas.unwrap_or(1),
         pods: spec.selector.match_labels.unwrap_or_default(),
         service_account: template.service_account_name.clone().unwrap_or_else(|| "default".to_owned()),
@@ -187,6 +186,8 @@ async fn read(release: &Release, deployment: &Deployment, config_maps: &Api<Conf
         connection_secrets: flag("connection-secrets"),
         events: flag("events"),
         host_network: template.host_network == Some(true),
+        owner: options.get("owner"),
+        renews: options.get("credential-secret").is_some(),
     }
 }
 
@@ -207,6 +208,35 @@ fn mounted(pod: &PodSpec, path: &str) -> Option<SecretKey> {
     sources
         .filter_map(|source| source.secret.as_ref())
         .find_map(|secret| from(&Some(secret.name.clone()), &secret.items))
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// An install as the plugin makes it.
+    pub(crate) fn installed() -> Installed {
+        Installed {
+            release: ReleaseName::default(),
+            deployment: "connector".to_owned(),
+            version: Some("1.2.3".to_owned()),
+            managed_by: Some("kubectl-connector".to_owned()),
+            replicas: 2,
+            pods: BTreeMap::new(),
+            service_account: "connector".to_owned(),
+            claim_namespace: Some("claims".to_owned()),
+            cluster_id: None,
+            service: ServiceName { namespace: "kube-system".to_owned(), name: "connector".to_owned(), port: 443 },
+            container_port: 8443,
+            credential: None,
+            serving_certificate: None,
+            connection_secrets: true,
+            events: true,
+            host_network: false,
+            owner: None,
+            renews: false,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -35,5 +35,5 @@ pub use access::{Access, AccessError};
 pub use ask::Unanswered;
 pub use cluster::{Change, Name, Side, WriteError};
 pub use credential::{Credential, CredentialError, CredentialKind};
-pub use installed::{FindError, Release};
+pub use installed::{FindError, ReleaseName};
 pub use yaml::yaml;

@@ -89,6 +89,14 @@ pub enum Conflict {
 }
 
 impl Conflict {
+    /// The APIService that is somebody else's.
+    pub(crate) fn foreign(&self) -> Option<&str> {
+        match self {
+            Self::ForeignApiService { name, .. } => Some(name),
+            Self::LocalCrd { .. } | Self::NotRegistered { .. } => None,
+        }
+    }
+
     /// What is in the way, for people.
     pub fn what(&self) -> String {
         match self {

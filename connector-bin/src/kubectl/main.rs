@@ -15,10 +15,12 @@
 mod claims;
 mod clusters;
 mod completion;
+mod doctor;
 mod duration;
 mod install;
 mod manual;
 mod space;
+mod status;
 mod table;
 mod told;
 mod uninstall;
@@ -41,6 +43,8 @@ struct Cli {
 enum Command {
     Install(Box<install::InstallArgs>),
     Uninstall(Box<uninstall::UninstallArgs>),
+    Status(status::StatusArgs),
+    Doctor(doctor::DoctorArgs),
     Claims(claims::ClaimsArgs),
     Completion(completion::CompletionArgs),
     #[command(name = "__complete", hide = true)]
@@ -58,6 +62,8 @@ async fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let outcome = match Cli::parse().command {
         Command::Claims(args) => claims::run(args).await,
+        Command::Status(args) => status::run(args).await,
+        Command::Doctor(args) => doctor::run(args).await,
         Command::Install(args) => install::run(*args).await,
         Command::Uninstall(args) => uninstall::run(*args).await,
         Command::Completion(args) => completion::run(&args),

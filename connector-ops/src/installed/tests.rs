@@ -20,7 +20,7 @@ fn no_config_maps() -> Api<ConfigMap> {
 }
 
 async fn of(container: serde_json::Value, volumes: serde_json::Value) -> Installed {
-    read(&Release::default(), &deployment(container, volumes), &no_config_maps()).await
+    read(&ReleaseName::default(), &deployment(container, volumes), &no_config_maps()).await
 }
 
 #[tokio::test]

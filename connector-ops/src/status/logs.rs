@@ -100,11 +100,28 @@ fn parse(pod: &str, line: &str) -> Option<LogLine> {
     let (time, rest) = line.split_once(' ')?;
     let time = time.parse().ok()?;
     let (word, message) = rest.trim_start().split_once(' ')?;
-    of(Some(time), level(word)?, message.trim().to_owned())
+    of(Some(time), level(word)?, without_context(message).to_owned())
+}
+
+/// A message of a text log without the spans before it, and without how often it was not said, which differ each time.
+fn without_context(message: &str) -> &str {
+    let mut message = message.trim();
+    while let Some((name, fields)) = message.split_once('{')
+        && !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && let Some((_, rest)) = fields.split_once('}')
+        && let Some(rest) = rest.strip_prefix(':')
+    {
+        message = rest.trim_start();
+    }
+    match message.rsplit_once(" suppressed=") {
+        Some((said, count)) if count.bytes().all(|byte| byte.is_ascii_digit()) => said,
+        _ => message,
+    }
 }
 
 /// Members of a JSON line that are not fields of its message.
-const RESERVED: [&str; 6] = ["message", "level", "timestamp", "target", "span", "spans"];
+const RESERVED: [&str; 7] = ["message", "level", "timestamp", "target", "span", "spans", "suppressed"];
 
 fn level(text: &str) -> Option<&'static str> {
     ["ERROR", "WARN"].into_iter().find(|level| *level == text)
@@ -125,6 +142,9 @@ mod tests {
         assert_eq!(parsed(json), Some(("ERROR", "API not registered code=3 group=\"g\"".to_owned(), true)));
         assert_eq!(parsed(flat), Some(("ERROR", "no".to_owned(), true)));
         assert_eq!(parsed("error: cannot listen"), Some(("ERROR", "cannot listen".to_owned(), false)));
+        let spans = "2026-11-23T23:21:33Z ERROR request{audit_id=\"a\" b=1}: a right is missing (403) told=\"{x}: y\" suppressed=19";
+        let said = "a right is missing (403) told=\"{x}: y\"".to_owned();
+        assert_eq!(parsed(spans), Some(("ERROR", said, true)));
         for other in ["", "2026-11-23T23:21:33Z  INFO starting", "{\"level\":\"INFO\"}", "{", "panic", "a WARN b"] {
             assert_eq!(parsed(other), None, "{other}");
         }

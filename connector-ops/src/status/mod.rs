@@ -9,6 +9,8 @@ mod health;
 mod logs;
 mod replicas;
 
+use std::time::{Duration, Instant};
+
 use connector_core::offer::Offers;
 use connector_core::origin::Form;
 use futures::{StreamExt, stream};
@@ -22,17 +24,24 @@ use serde::Serialize;
 use crate::ask::{Unanswered, ask};
 use crate::certificates::certificates;
 use crate::credential::{self, Credential, CredentialError};
-use crate::installed::{self, FindError, Installed, Release};
+use crate::installed::{self, FindError, Installed, ReleaseName};
 use crate::offers;
 use crate::registration::Registrations;
 pub use crate::registration::{Conflict, Registration};
 pub use logs::LogLine;
+pub(crate) use replicas::pods;
 pub use replicas::{Leader, Pod, Replicas};
 
+/// What is in [`Status::unread`] where they could not be.
+const API_SERVICES: &str = "APIServices";
+/// The same.
+const PODS: &str = "Pods";
 /// How many objects are counted with one request; of each only its metadata comes.
 const PAGE: u32 = 500;
 /// How many kinds are counted at a time.
 const AT_ONCE: usize = 4;
+/// From when on an answer is slow: the connector answers from memory, or at once that the control plane is away, unless that hangs.
+const SLOW: Duration = Duration::from_secs(5);
 
 /// How an install is. Its JSON form is stable: members are added, none is renamed or removed.
 #[derive(Clone, Debug, Serialize)]
@@ -172,7 +181,7 @@ pub struct Unread {
 ///
 /// # Errors
 /// There is none, or the app cluster does not say so; see [`FindError`]. All else that goes wrong is part of the answer.
-pub async fn status(app: &Client, release: &Release) -> Result<Status, FindError> {
+pub async fn status(app: &Client, release: &ReleaseName) -> Result<Status, FindError> {
     let installed = installed::find(app, release).await?;
     let mut unread = Vec::new();
     let label = installed.service.label();
@@ -184,14 +193,13 @@ pub async fn status(app: &Client, release: &Release) -> Result<Status, FindError
         cluster_id(app, &installed),
     );
     let (replicas, last_errors) = replicas.into_parts(&mut unread);
-    let registrations = noted("APIServices", registrations, &mut unread);
+    let registrations = noted(API_SERVICES, registrations, &mut unread);
     let api_services = registrations.as_ref().map(Registrations::own).unwrap_or_default();
     let secret_conflicts = noted("Events", secret_conflicts, &mut unread).unwrap_or_default();
 
-    let (through_the_connector, apis) = through_the_connector(app, &api_services, &mut unread).await;
+    let (through_the_connector, mut apis, refused) = through_the_connector(app, &api_services, &mut unread).await;
     let from_here = from_here(credential).await;
     let mut conflicts = Vec::new();
-    let mut apis = apis;
     if let (Some(registrations), Some(offers)) = (&registrations, &from_here.offers) {
         let found = registrations.conflicts(app, offers).await;
         conflicts = noted("CustomResourceDefinitions", found, &mut unread).unwrap_or_default();
@@ -206,7 +214,7 @@ pub async fn status(app: &Client, release: &Release) -> Result<Status, FindError
     let serving_certificate = serving_certificate(app, &installed, &registrations, &mut unread).await;
     let mut status = Status {
         healthy: false,
-        problems: Vec::new(),
+        problems: refused,
         warnings: Vec::new(),
         release: ReleaseStatus {
             namespace: installed.release.namespace.clone(),
@@ -261,7 +269,7 @@ async fn through_the_connector(
     app: &Client,
     registrations: &[Registration],
     unread: &mut Vec<Unread>,
-) -> (Reach, Vec<ApiStatus>) {
+) -> (Reach, Vec<ApiStatus>, Vec<String>) {
     let available: Vec<&Registration> = registrations.iter().filter(|one| one.is_available()).collect();
     let mut kinds: Vec<ApiStatus> = Vec::new();
     for registration in &available {
@@ -285,30 +293,74 @@ async fn through_the_connector(
         }
     }
     kinds.sort_by(|one, other| (&one.group, &one.plural).cmp(&(&other.group, &other.plural)));
-    let counted = stream::iter(kinds.into_iter().map(|kind| async move { (count(app, &kind).await, kind) }));
-    let counted: Vec<_> = counted.buffered(AT_ONCE).collect().await;
+    let counted = counted(app, kinds).await;
     let mut reach = match registrations {
+        [] if unread.iter().any(|unread| unread.what == API_SERVICES) => {
+            Reach::Unknown("what is registered cannot be read".to_owned())
+        }
         [] => Reach::Unknown("no API is registered".to_owned()),
         _ if available.is_empty() => Reach::Unknown("kube-apiserver does not reach the connector".to_owned()),
         _ => Reach::Unknown("no kind can be listed".to_owned()),
     };
     let mut apis = Vec::new();
-    for (counted, mut kind) in counted {
-        match counted {
+    let mut refused = Vec::new();
+    for Counted { mut kind, objects, forbidden } in counted {
+        match objects {
             Ok(objects) => (kind.objects, reach) = (Some(objects), Reach::Reachable),
-            Err(error) => {
-                let message = error.to_string();
+            Err(message) => {
                 kind.message = Some(message.clone());
-                reach = match (reach, error.is_forbidden()) {
-                    (reach @ Reach::Reachable, _) => reach,
-                    (_, true) => Reach::Unknown(message),
-                    (_, false) => Reach::Unreachable(message),
-                };
+                let name = format!("{}.{}", kind.plural, kind.group);
+                if forbidden {
+                    unread.push(Unread { what: name, message });
+                } else {
+                    refused.push(format!("{name} cannot be listed: {message}"));
+                    if reach != Reach::Reachable {
+                        reach = Reach::Unreachable(message);
+                    }
+                }
             }
         }
         apis.push(kind);
     }
-    (reach, apis)
+    // Who reaches it for one kind reaches it; what is wrong with another is that one's own.
+    let refused = if reach == Reach::Reachable { refused } else { Vec::new() };
+    (reach, apis, refused)
+}
+
+/// What counting one kind came to.
+struct Counted {
+    kind: ApiStatus,
+    objects: Result<u64, String>,
+    /// Whether who looks may not list it.
+    forbidden: bool,
+}
+
+impl Counted {
+    async fn of(app: &Client, kind: ApiStatus) -> Self {
+        let objects = count(app, &kind).await;
+        let forbidden = objects.as_ref().is_err_and(Unanswered::is_forbidden);
+        Self { kind, objects: objects.map_err(|error| error.to_string()), forbidden }
+    }
+}
+
+/// Counts the objects of all kinds. Where the first answer is slow in coming and none, the others are not waited for.
+async fn counted(app: &Client, kinds: Vec<ApiStatus>) -> Vec<Counted> {
+    let mut kinds = kinds.into_iter();
+    let Some(first) = kinds.next() else { return Vec::new() };
+    let asked = Instant::now();
+    let first = Counted::of(app, first).await;
+    let in_vain = first.objects.clone().err().filter(|_| asked.elapsed() > SLOW);
+    let mut all = vec![first];
+    match in_vain {
+        Some(why) => {
+            all.extend(kinds.map(|kind| Counted { kind, objects: Err(why.clone()), forbidden: false }));
+        }
+        None => {
+            let others = stream::iter(kinds.map(|kind| Counted::of(app, kind)));
+            all.extend(others.buffered(AT_ONCE).collect::<Vec<_>>().await);
+        }
+    }
+    all
 }
 
 /// How many objects there are, counted by pages: lists through the connector have no `remainingItemCount`.

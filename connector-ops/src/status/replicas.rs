@@ -7,7 +7,7 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use serde::Serialize;
 
-use super::{LogLine, Unread, logs, noted};
+use super::{LogLine, PODS, Unread, logs, noted};
 use crate::ask::{Unanswered, ask};
 use crate::installed::Installed;
 
@@ -71,18 +71,24 @@ impl Read {
 pub(super) async fn read(app: &Client, installed: &Installed) -> Read {
     let mut unread = Vec::new();
     let (pods, leaders) = futures::join!(pods(app, installed), leaders(app, installed));
-    let pods = noted("Pods", pods, &mut unread).unwrap_or_default();
+    let pods = noted(PODS, pods, &mut unread).unwrap_or_default();
     let leaders = noted("Leases", leaders, &mut unread).unwrap_or_default();
     let errors = logs::last_errors(app, &installed.release.namespace, &pods, &mut unread).await;
     let ready = pods.iter().filter(|pod| pod.ready).count();
     Read { replicas: Replicas { wanted: installed.replicas, ready, pods, leaders }, errors, unread }
 }
 
-async fn pods(app: &Client, installed: &Installed) -> Result<Vec<Pod>, Unanswered> {
+/// The Pods of an install, by name.
+///
+/// # Errors
+/// They may not be read.
+pub(crate) async fn pods(app: &Client, installed: &Installed) -> Result<Vec<Pod>, Unanswered> {
     let pods = Api::<CorePod>::namespaced(app.clone(), &installed.release.namespace);
     let labels: Vec<String> = installed.pods.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let found = ask(pods.list(&ListParams::default().labels(&labels.join(",")))).await?;
-    let mut found: Vec<Pod> = found.items.iter().map(pod).collect();
+    // One that is being deleted is no replica any more, however ready.
+    let there = found.items.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+    let mut found: Vec<Pod> = there.map(pod).collect();
     found.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(found)
 }

@@ -1,0 +1,390 @@
+//! What may be done on both sides: by the connector once it is installed, by who installs it before.
+
+use connector_core::offer::Offers;
+use futures::{StreamExt, stream};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
+    SubjectAccessReviewSpec,
+};
+use kube::api::PostParams;
+use kube::{Api, Client};
+
+use super::{Commands, Finding, Level};
+use crate::ask::{Unanswered, ask};
+use crate::credential::{Credential, CredentialKind, service_account};
+use crate::installed::Installed;
+
+/// How many questions are under way at a time.
+const AT_ONCE: usize = 8;
+
+const HERE: &str = "in the app cluster";
+const THERE: &str = "in the control plane";
+
+/// Some verbs on one resource.
+#[derive(Clone, Debug)]
+struct Right {
+    group: String,
+    /// The plural, perhaps with a subresource.
+    resource: String,
+    /// Of one object only.
+    name: Option<String>,
+    /// In one namespace only.
+    namespace: Option<String>,
+    verbs: &'static [&'static str],
+    /// What does not work without.
+    purpose: &'static str,
+    level: Level,
+}
+
+impl Right {
+    fn new(group: &str, resource: &str, verbs: &'static [&'static str], purpose: &'static str) -> Self {
+        let (group, resource) = (group.to_owned(), resource.to_owned());
+        Self { group, resource, name: None, namespace: None, verbs, purpose, level: Level::Error }
+    }
+
+    fn named(self, name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..self }
+    }
+
+    fn within(self, namespace: &str) -> Self {
+        Self { namespace: Some(namespace.to_owned()), ..self }
+    }
+
+    fn wished(self) -> Self {
+        Self { level: Level::Warning, ..self }
+    }
+
+    fn attributes(&self, verb: &str) -> ResourceAttributes {
+        let (resource, subresource) = match self.resource.split_once('/') {
+            Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
+            None => (self.resource.as_str(), None),
+        };
+        ResourceAttributes {
+            group: Some(self.group.clone()),
+            resource: Some(resource.to_owned()),
+            subresource,
+            name: self.name.clone(),
+            namespace: self.namespace.clone(),
+            verb: Some(verb.to_owned()),
+            ..ResourceAttributes::default()
+        }
+    }
+
+    /// As `kubectl create role --resource` takes it.
+    fn full_resource(&self) -> String {
+        match (self.group.as_str(), self.resource.split_once('/')) {
+            ("", _) => self.resource.clone(),
+            (group, None) => format!("{}.{group}", self.resource),
+            (group, Some((resource, subresource))) => format!("{resource}.{group}/{subresource}"),
+        }
+    }
+}
+
+/// Verbs that are missing of a right, and to whom they are to be given.
+pub(super) struct Grant {
+    right: Right,
+    verbs: Vec<&'static str>,
+    /// As options of `kubectl create rolebinding`.
+    subject: String,
+}
+
+impl Grant {
+    /// The right to know what a control plane offers.
+    pub(super) fn definitions(credential: Option<&Credential>) -> Self {
+        let verbs = &["get", "list", "watch"];
+        let right = Right::new("apiextensions.crossplane.io", "compositeresourcedefinitions", verbs, "");
+        Self { right, verbs: verbs.to_vec(), subject: subject(credential) }
+    }
+
+    /// The commands that give them.
+    pub(super) fn command(&self, kubectl: &str) -> String {
+        let Self { right, verbs, subject } = self;
+        // One that nobody else has, and another for each of these.
+        let mut name = format!("connector-{}", right.resource.replace('/', "-"));
+        if let Some(object) = &right.name {
+            name = format!("{name}-{object}");
+        }
+        if verbs == CREATE {
+            name.push_str("-create");
+        }
+        let of = right.name.as_ref().map_or_else(String::new, |name| format!(" --resource-name={name}"));
+        let verbs = format!("--verb={} --resource={}{of}", verbs.join(","), right.full_resource());
+        match &right.namespace {
+            Some(namespace) => format!(
+                "{kubectl} -n {namespace} create role {name} {verbs} && {kubectl} -n {namespace} create rolebinding {name} --role={name} {subject}"
+            ),
+            None => format!(
+                "{kubectl} create clusterrole {name} {verbs} && {kubectl} create clusterrolebinding {name} --clusterrole={name} {subject}"
+            ),
+        }
+    }
+}
+
+/// Who a credential is, for a binding.
+fn subject(credential: Option<&Credential>) -> String {
+    let of = credential.and_then(|credential| Some((credential.kind, credential.subject.as_deref()?)));
+    match of {
+        Some((CredentialKind::ServiceAccountToken, subject)) => match service_account(subject) {
+            Some((namespace, name)) => format!("--serviceaccount={namespace}:{name}"),
+            None => "--user=USER".to_owned(),
+        },
+        // kube-apiserver takes the user from the common name.
+        Some((CredentialKind::ClientCertificate, subject)) => {
+            let name = subject.split(',').find_map(|part| part.trim().strip_prefix("CN="));
+            format!("--user={}", name.unwrap_or("USER"))
+        }
+        _ => "--user=USER".to_owned(),
+    }
+}
+
+const READ: &[&str] = &["get", "list", "watch"];
+const LEASE: &[&str] = &["get", "update"];
+const CREATE: &[&str] = &["create"];
+
+/// What the connector's ServiceAccount needs in the app cluster.
+fn needed_here(installed: &Installed) -> Vec<Right> {
+    let (namespace, service) = (&installed.service.namespace, &installed.service.name);
+    let registers = "APIs are not registered";
+    let mut rights = vec![
+        Right::new(
+            "apiregistration.k8s.io",
+            "apiservices",
+            &["get", "list", "watch", "create", "update", "delete"],
+            registers,
+        ),
+        Right::new("apiextensions.k8s.io", "customresourcedefinitions", &["get", "list"], registers),
+        Right::new("", "namespaces", READ, "claims cannot be created"),
+        Right::new("authorization.k8s.io", "subjectaccessreviews", CREATE, "no user is allowed anything"),
+        Right::new("", "configmaps", READ, "kube-apiserver is not known")
+            .named("extension-apiserver-authentication")
+            .within("kube-system"),
+    ];
+    for duty in ["registrar", "sync"] {
+        let lease = Right::new("coordination.k8s.io", "leases", LEASE, "replicas cannot agree which one writes");
+        rights.push(lease.named(format!("{service}-{duty}")).within(namespace));
+    }
+    rights.push(
+        Right::new("coordination.k8s.io", "leases", CREATE, "replicas cannot agree which one writes").within(namespace),
+    );
+    if installed.serving_certificate.is_none() {
+        let purpose = "the connector cannot share its serving CA, and does not start";
+        rights.push(Right::new("", "secrets", LEASE, purpose).named(format!("{service}-serving-ca")).within(namespace));
+        rights.push(Right::new("", "secrets", CREATE, purpose).within(namespace));
+    }
+    if let Some(owner) = &installed.owner {
+        let purpose = "what it makes by itself stays behind when it is uninstalled";
+        rights.push(Right::new("rbac.authorization.k8s.io", "clusterroles", &["get"], purpose).named(owner).wished());
+    }
+    if let (true, Some(credential)) = (installed.renews, &installed.credential) {
+        let secret = Right::new("", "secrets", LEASE, "the control plane's token is not renewed");
+        rights.push(secret.named(&credential.secret).within(&installed.release.namespace));
+    }
+    if installed.connection_secrets {
+        let verbs = &["list", "watch", "create", "patch", "delete"];
+        rights.push(Right::new("", "secrets", verbs, "connection Secrets do not come back"));
+    }
+    if installed.events {
+        let verbs = &["get", "list", "create", "patch"];
+        rights.push(Right::new("", "events", verbs, "events about claims do not come back").wished());
+    }
+    rights
+}
+
+/// Looks at the rights of the connector's ServiceAccount in the app cluster.
+pub(super) async fn in_app_cluster(app: &Client, installed: &Installed, commands: &Commands) -> Vec<Finding> {
+    const CHECK: &str = "rights-app-cluster";
+    let (namespace, account) = (&installed.release.namespace, &installed.service_account);
+    let user = format!("system:serviceaccount:{namespace}:{account}");
+    let groups = [
+        "system:serviceaccounts".to_owned(),
+        format!("system:serviceaccounts:{namespace}"),
+        "system:authenticated".to_owned(),
+    ];
+    let asked = Asked {
+        check: CHECK,
+        who: &user,
+        place: HERE,
+        subject: format!("--serviceaccount={namespace}:{account}"),
+        kubectl: &commands.app,
+    };
+    let reviews = Api::<SubjectAccessReview>::all(app.clone());
+    asked
+        .look(needed_here(installed), |attributes| async {
+            let spec = SubjectAccessReviewSpec {
+                user: Some(user.clone()),
+                groups: Some(groups.to_vec()),
+                resource_attributes: Some(attributes),
+                ..SubjectAccessReviewSpec::default()
+            };
+            let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
+            let review = ask(reviews.create(&PostParams::default(), &review)).await?;
+            Ok(review.status.is_some_and(|status| status.allowed))
+        })
+        .await
+}
+
+/// What the connector may do in the control plane, asked with its own credential.
+pub(super) struct InControlPlane<'a> {
+    pub(super) installed: &'a Installed,
+    pub(super) credential: &'a Credential,
+    pub(super) namespace: &'a str,
+    pub(super) offers: &'a Offers,
+}
+
+impl InControlPlane<'_> {
+    pub(super) async fn look(&self, control_plane: &Client, commands: &Commands) -> Vec<Finding> {
+        const CHECK: &str = "rights-control-plane";
+        let who = self.credential.subject.as_deref().unwrap_or("the connector");
+        let kubectl = &commands.control_plane;
+        let asked = Asked { check: CHECK, who, place: THERE, subject: subject(Some(self.credential)), kubectl };
+        asked.look(self.needed(), |attributes| may_i(control_plane, attributes)).await
+    }
+
+    fn needed(&self) -> Vec<Right> {
+        const CLAIMS: &[&str] = &["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
+        let Self { installed, namespace, offers, .. } = self;
+        let mut rights: Vec<Right> = offers
+            .iter()
+            .map(|offered| {
+                Right::new(&offered.group, &offered.plural, CLAIMS, "its claims are refused").within(namespace)
+            })
+            .collect();
+        let definitions = Right::new(
+            "apiextensions.crossplane.io",
+            "compositeresourcedefinitions",
+            READ,
+            "what is offered is read from CRDs",
+        );
+        rights.push(definitions.wished());
+        let account = self.credential.subject.as_deref().and_then(service_account).filter(|_| installed.renews);
+        if let Some((namespace, account)) = account {
+            let token = Right::new("", "serviceaccounts/token", CREATE, "the token is not renewed");
+            rights.push(token.named(account).within(namespace));
+        }
+        if installed.connection_secrets {
+            rights.push(Right::new("", "secrets", READ, "connection Secrets do not come back").within(namespace));
+        }
+        if installed.events {
+            let events = Right::new("", "events", &["list", "watch"], "events about claims do not come back");
+            rights.push(events.within(namespace).wished());
+        }
+        rights
+    }
+}
+
+/// What who installs it needs in the app cluster.
+pub(super) async fn to_install_here(app: &Client, namespace: &str) -> Vec<Finding> {
+    let purpose = "the connector cannot be installed";
+    let objects = [
+        ("apps", "deployments"),
+        ("", "services"),
+        ("", "serviceaccounts"),
+        ("", "secrets"),
+        ("policy", "poddisruptionbudgets"),
+        ("rbac.authorization.k8s.io", "roles"),
+        ("rbac.authorization.k8s.io", "rolebindings"),
+    ];
+    let mut rights: Vec<Right> =
+        objects.map(|(group, resource)| Right::new(group, resource, CREATE, purpose).within(namespace)).into();
+    for resource in ["clusterroles", "clusterrolebindings"] {
+        rights.push(Right::new("rbac.authorization.k8s.io", resource, CREATE, purpose));
+    }
+    let asked = Asked {
+        check: "rights-app-cluster",
+        who: "you",
+        place: HERE,
+        subject: "--user=YOU".to_owned(),
+        kubectl: "kubectl",
+    };
+    asked.look(rights, |attributes| may_i(app, attributes)).await
+}
+
+/// What who installs it needs in the control plane.
+pub(super) async fn to_install_there(control_plane: &Client) -> Vec<Finding> {
+    let purpose = "the connector's account cannot be made";
+    let objects = [
+        ("", "namespaces"),
+        ("", "serviceaccounts"),
+        ("", "serviceaccounts/token"),
+        ("rbac.authorization.k8s.io", "roles"),
+        ("rbac.authorization.k8s.io", "rolebindings"),
+        ("rbac.authorization.k8s.io", "clusterroles"),
+        ("rbac.authorization.k8s.io", "clusterrolebindings"),
+    ];
+    let rights = objects.map(|(group, resource)| Right::new(group, resource, CREATE, purpose)).into();
+    let asked = Asked {
+        check: "rights-control-plane",
+        who: "you",
+        place: THERE,
+        subject: "--user=YOU".to_owned(),
+        kubectl: "kubectl",
+    };
+    asked.look(rights, |attributes| may_i(control_plane, attributes)).await
+}
+
+async fn may_i(cluster: &Client, attributes: ResourceAttributes) -> Result<bool, Unanswered> {
+    let spec =
+        SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..SelfSubjectAccessReviewSpec::default() };
+    let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
+    let reviews = Api::<SelfSubjectAccessReview>::all(cluster.clone());
+    let review = ask(reviews.create(&PostParams::default(), &review)).await?;
+    Ok(review.status.is_some_and(|status| status.allowed))
+}
+
+/// Of whom rights are asked, and how they are given.
+struct Asked<'a> {
+    check: &'static str,
+    who: &'a str,
+    /// In which cluster.
+    place: &'static str,
+    subject: String,
+    kubectl: &'a str,
+}
+
+impl Asked<'_> {
+    /// Asks for every verb of every right.
+    async fn look<F>(&self, rights: Vec<Right>, may: impl Fn(ResourceAttributes) -> F) -> Vec<Finding>
+    where
+        F: Future<Output = Result<bool, Unanswered>>,
+    {
+        let Self { check, who, place, subject, kubectl } = self;
+        let questions = rights
+            .iter()
+            .enumerate()
+            .flat_map(|(at, right)| right.verbs.iter().map(move |verb| (at, *verb, right.attributes(verb))));
+        let answers = stream::iter(questions.map(|(at, verb, attributes)| {
+            let answer = may(attributes);
+            async move { (at, verb, answer.await) }
+        }));
+        let answers: Vec<_> = answers.buffered(AT_ONCE).collect().await;
+        let mut missing: Vec<Vec<&'static str>> = vec![Vec::new(); rights.len()];
+        for (at, verb, answer) in answers {
+            match answer {
+                Ok(true) => {}
+                Ok(false) => missing[at].push(verb),
+                Err(error) => {
+                    return vec![Finding::warning(check, format!("what {who} may do cannot be asked: {error}"))];
+                }
+            }
+        }
+        let mut findings = Vec::new();
+        for (right, verbs) in rights.into_iter().zip(missing).filter(|(_, verbs)| !verbs.is_empty()) {
+            let of = right.name.as_ref().map_or_else(String::new, |name| format!(" {name}"));
+            let within =
+                right.namespace.as_ref().map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
+            let what = format!(
+                "{place} {who} may not {} {}{of}{within}, so that {}",
+                verbs.join(", "),
+                right.full_resource(),
+                right.purpose
+            );
+            let level = right.level;
+            let grant = Grant { right, verbs, subject: subject.clone() };
+            findings.push(Finding { level, ..Finding::error(check, what).mend(grant.command(kubectl)) });
+        }
+        if findings.is_empty() {
+            findings.push(Finding::ok(check, format!("{who} may do all that is needed {place}")));
+        }
+        findings
+    }
+}
