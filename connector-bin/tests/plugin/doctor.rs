@@ -35,7 +35,11 @@ impl Pair {
         for command in commands {
             let mut shell = Command::new("/bin/sh");
             let path = format!("{}:{}", folder.display(), std::env::var("PATH")?);
-            shell.args(["-ec", command]).env("PATH", path).env("KUBECACHEDIR", self.stage.app.folder()).env("KUBERC", "off");
+            shell
+                .args(["-ec", command])
+                .env("PATH", path)
+                .env("KUBECACHEDIR", self.stage.app.folder())
+                .env("KUBERC", "off");
             let mended = tell(shell, "").await?;
             ensure!(mended.code == Some(0), "{command}\n{mended}");
         }
