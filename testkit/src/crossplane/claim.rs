@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use super::events::{Controller, Level};
 use super::offer::Offer;
 use super::stage::{
-    OWN_NAMESPACE, POLL, Stage, add_finalizer, apply, controller_of, generated_name, if_found, is_going, is_true, now,
-    parameters, propagated, remove_finalizer, set_condition, write_status,
+    OWN_NAMESPACE, PAUSED, POLL, Stage, add_finalizer, apply, controller_of, generated_name, if_found, is_going,
+    is_paused, is_true, now, parameters, propagated, remove_finalizer, set_condition, write_status,
 };
 
 const FINALIZER: &str = "finalizer.apiextensions.crossplane.io";
@@ -50,12 +50,17 @@ pub(super) async fn reconcile(
     let bound_to = object.data["spec"]["resourceRef"]["name"].as_str().map(str::to_owned);
     let composites = stage.api(&offer.composite, None);
     let mut claim = Claim { stage, offer, api, composites, object, stored_status, bound_to };
-    if claim.object.annotations().get("crossplane.io/paused").is_some_and(|paused| paused == "true") {
+    if is_paused(&claim.object) {
         set_condition(&mut claim.object, "Synced", false, "ReconcilePaused", None);
         claim.write_status().await?;
-        let note = "Reconciliation (including deletion) is paused via the pause annotation";
-        claim.event(Level::Normal, "ReconciliationPaused", note).await?;
+        claim.event(Level::Normal, "ReconciliationPaused", PAUSED).await?;
         return Ok(Action::await_change());
+    }
+    if let Some(composite) = claim.composite().await?
+        && let Some(other) = claim.other_claim_of(&composite)
+    {
+        let message = format!("cannot bind composite resource: it is bound to the claim {other}");
+        return claim.fail("BindCompositeResource", &message).await;
     }
     match is_going(&claim.object) {
         true => claim.delete().await,
@@ -97,14 +102,8 @@ impl Claim<'_> {
             });
             self.replace().await?;
         }
-        let before = self.composite().await?;
-        if let Some(before) = &before
-            && let Some(other) = self.other_claim_of(before)
-        {
-            let message = format!("cannot bind composite resource: it is bound to the claim {other}");
-            return self.fail("BindCompositeResource", &message).await;
-        }
-        let composite = self.apply_composite(before.is_none()).await?;
+        let is_new = self.composite().await?.is_none();
+        let composite = self.apply_composite(is_new).await?;
         self.take_over(&composite).await?;
 
         if !self.object.data["status"]["conditions"].is_array() {

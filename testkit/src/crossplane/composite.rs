@@ -16,8 +16,8 @@ use super::events::{Controller, Level};
 use super::offer::Offer;
 use super::render::Scope;
 use super::stage::{
-    OWN_NAMESPACE, POLL, Stage, Wish, add_finalizer, apply, condition, controller_of, digest, if_found, is_going, now,
-    parameters, remove_finalizer, set_condition, write_status,
+    OWN_NAMESPACE, PAUSED, POLL, Stage, Wish, add_finalizer, apply, condition, controller_of, digest, if_found,
+    is_going, is_paused, now, parameters, remove_finalizer, set_condition, write_status,
 };
 
 const FINALIZER: &str = "composite.apiextensions.crossplane.io";
@@ -54,6 +54,12 @@ pub(super) async fn reconcile(stage: &Stage, offer: &Offer, namespace: Option<&s
     let Some(object) = api.get_opt(name).await? else { return Ok(Action::await_change()) };
     let stored_status = object.data["status"].clone();
     let mut composite = Composite { stage, offer, api, object, stored_status };
+    if is_paused(&composite.object) {
+        set_condition(&mut composite.object, "Synced", false, "ReconcilePaused", None);
+        composite.write_status().await?;
+        composite.event(Level::Normal, "ReconciliationPaused", PAUSED).await?;
+        return Ok(Action::await_change());
+    }
     match is_going(&composite.object) {
         true => composite.delete().await,
         false => composite.sync().await,

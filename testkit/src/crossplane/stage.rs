@@ -23,6 +23,9 @@ pub(super) const POLL: Duration = Duration::from_secs(60);
 /// The namespace where Crossplane keeps what is its own.
 pub(super) const OWN_NAMESPACE: &str = "crossplane-system";
 
+/// What Crossplane says of an object that its user paused.
+pub(super) const PAUSED: &str = "Reconciliation (including deletion) is paused via the pause annotation";
+
 /// What a test asked for one claim or namespaced composite.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wish {
@@ -169,6 +172,11 @@ pub(super) fn is_true(object: &DynamicObject, kind: &str) -> bool {
 /// Whether an object is being deleted.
 pub(super) fn is_going(object: &DynamicObject) -> bool {
     object.metadata.deletion_timestamp.is_some()
+}
+
+/// Whether its user paused it.
+pub(super) fn is_paused(object: &DynamicObject) -> bool {
+    object.annotations().get("crossplane.io/paused").is_some_and(|paused| paused == "true")
 }
 
 /// Puts the finalizer on, and the object into the cluster; does nothing if it is there.
