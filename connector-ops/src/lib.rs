@@ -10,9 +10,11 @@
 //! | [`status`] | whether an install works, and what it is made of |
 //! | [`doctor`] | what is in the way of an install, before and after, and how to mend it |
 //! | [`claims`] | what lies in a control plane, by the clusters that it belongs to |
+//! | [`adopt`] | brings claims that were made elsewhere under the origin of an app cluster, and back |
 //! | [`progress`] | what is told meanwhile |
 
 pub mod access;
+pub mod adopt;
 mod ask;
 mod certificates;
 pub mod claims;

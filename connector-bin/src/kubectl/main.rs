@@ -12,6 +12,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "results go to stdout, progress and errors to stderr")]
 
+mod adopt;
 mod claims;
 mod clusters;
 mod completion;
@@ -46,6 +47,7 @@ enum Command {
     Status(status::StatusArgs),
     Doctor(doctor::DoctorArgs),
     Claims(claims::ClaimsArgs),
+    Adopt(adopt::AdoptArgs),
     Completion(completion::CompletionArgs),
     #[command(name = "__complete", hide = true)]
     Complete(completion::CompleteArgs),
@@ -61,6 +63,7 @@ type Outcome = anyhow::Result<ExitCode>;
 async fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let outcome = match Cli::parse().command {
+        Command::Adopt(args) => adopt::run(args).await,
         Command::Claims(args) => claims::run(args).await,
         Command::Status(args) => status::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,

@@ -1,5 +1,6 @@
 //! The kubectl plugin against real clusters: what it does, what it prints, and the code that it ends with.
 
+mod adopt;
 mod claims;
 mod doctor;
 mod frame;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
 use kube::api::{Api, ApiResource, DynamicObject, Patch};
 use kube::runtime::controller::Action;
@@ -166,7 +166,7 @@ impl Composite<'_> {
     }
 
     async fn compose(&mut self, wish: &Wish) -> Result<Action> {
-        let composed = self.composed(wish)?;
+        let composed = self.composed(wish, self.named_before().await?)?;
         self.apply_references(&composed).await?;
         let others = self.stage.api(&composed.resource, Some(&composed.namespace));
         let is_first = condition(&self.object, "Ready").is_none();
@@ -215,7 +215,22 @@ impl Composite<'_> {
         details.into_iter().map(|(key, value)| (key, ByteString(value.into_bytes()))).collect()
     }
 
-    fn composed(&self, wish: &Wish) -> Result<Composed> {
+    /// The name of the ConfigMap that the composite names already, unless another composite controls it: then it is passed over.
+    async fn named_before(&self) -> Result<Option<String>> {
+        if self.offer.scope != Scope::LegacyCluster {
+            return Ok(None);
+        }
+        let reference = &self.object.data["spec"]["resourceRefs"][0];
+        let Some(name) = reference["name"].as_str() else { return Ok(None) };
+        let there = Api::<ConfigMap>::namespaced(self.stage.client.clone(), OWN_NAMESPACE).get_opt(name).await?;
+        let is_others = there.is_some_and(|there| {
+            let mut controllers = there.owner_references().iter().filter(|owner| owner.controller == Some(true));
+            controllers.any(|owner| Some(&owner.uid) != self.object.uid().as_ref())
+        });
+        Ok((!is_others).then(|| name.to_owned()))
+    }
+
+    fn composed(&self, wish: &Wish, before: Option<String>) -> Result<Composed> {
         let name = self.object.name_any();
         let secret = self.object.data["spec"]["writeConnectionSecretToRef"]["name"].as_str();
         let core = |kind: &str, plural: &str| ApiResource {
@@ -232,7 +247,8 @@ impl Composite<'_> {
                 (core("Secret", "secrets"), "keys", secret.to_owned(), content)
             }
             _ => {
-                let name = format!("{name}-{}", digest(&self.object.uid().unwrap_or_default(), 12));
+                let new = || format!("{name}-{}", digest(&self.object.uid().unwrap_or_default(), 12));
+                let name = before.unwrap_or_else(new);
                 let details = wish.details.clone().unwrap_or_else(|| self.offer.recorded_details());
                 (core("ConfigMap", "configmaps"), "settings", name, json!({ "data": details }))
             }

@@ -11,8 +11,9 @@
 //! | readiness by `httpGet` or `tcpSocket`, and with it endpoints | until a Pod was ready once, it is asked each half second |
 //! | Services have a cluster address; connections go to the ready endpoints in turn, and are refused where there is none | only TCP; of a process that is gone the connection breaks instead of being refused |
 //!
-//! A Pod's address is 10.N.x.y for Kubernetes, which takes no loopback address in an endpoint, and 127.N.x.y in truth. `0.0.0.0` in arguments,
-//! variables and ConfigMaps becomes that address, and it is what `CONNECTOR_LISTEN` and `CONNECTOR_ADMIN_LISTEN` say where the Pod says nothing.
+//! A Pod's address is 10.N.x.y for Kubernetes, which takes no loopback address in an endpoint, and 127.N.x.y in truth.
+//! `0.0.0.0` in arguments, variables and ConfigMaps becomes that address, and it is what `CONNECTOR_LISTEN` and
+//! `CONNECTOR_ADMIN_LISTEN` say where the Pod says nothing.
 
 mod environment;
 mod file;
@@ -51,8 +52,8 @@ use crate::process::{Group, Process, keeps_logs, show, tail};
 /// How often Pods are looked at: processes that ended, what was deleted, probes.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The node of one namespace. Processes, forwarders and logs end with it; the objects stay. Logs stay, too, where the test panicked or the
-/// variable `TESTKIT_KEEP` is set.
+/// The node of one namespace. Processes, forwarders and logs end with it; the objects stay. Logs stay, too, where the test
+/// panicked or the variable `TESTKIT_KEEP` is set.
 #[derive(Debug)]
 pub struct Node {
     shared: Arc<Shared>,

@@ -1,0 +1,313 @@
+//! Does what a plan says, one claim after the other. Each step looks at what is there first, so that it can be done again.
+
+use std::time::{Duration, Instant};
+
+use connector_core::origin::{ClusterId, Hashed};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Client, ResourceExt};
+use serde_json::{Value, json};
+
+use super::object::{FINALIZER, PAUSED, adopted, binding, claim_of, composite_of, created, returned};
+use super::plan::{Action, Plan, Step};
+use super::record::{Paused, Place, Record, State};
+use super::{AdoptError, StepError, composed};
+use crate::ask::ask;
+use crate::labels::{CONNECTOR, NAME, PLUGIN};
+
+/// How long Crossplane may take to say that it saw a pause. A busy one may have thousands of objects in its queue.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Does what the plan says, and tells of each claim that is done.
+///
+/// # Errors
+/// [`AdoptError::Stopped`] at the first step that fails; the same command goes on from there. Nothing is done where the plan
+/// has refusals: see [`Plan::refused`].
+///
+/// # Cancel safety
+/// May be dropped at any time; the same command goes on from there.
+pub async fn carry_out(client: &Client, plan: &Plan, mut done: impl FnMut(&Step)) -> Result<(), AdoptError> {
+    if !plan.refused.is_empty() {
+        return Ok(());
+    }
+    if plan.creates_namespace && !plan.steps.is_empty() {
+        create_namespace(client, &plan.scheme.claim_namespace).await?;
+    }
+    for step in &plan.steps {
+        let mut mover = Mover { client, scheme: &plan.scheme, record: step.record.clone(), doing: "looking at it" };
+        let moved = match step.action {
+            Action::Adopt | Action::Continue => mover.adopt().await,
+            Action::Unpause => mover.finish().await,
+            Action::GiveBack => mover.give_back().await,
+        };
+        moved.map_err(|source| AdoptError::Stopped {
+            kind: step.kind().to_owned(),
+            from: match step.action {
+                Action::GiveBack => step.to().clone(),
+                _ => step.from().clone(),
+            },
+            doing: mover.doing,
+            source,
+        })?;
+        done(step);
+    }
+    Ok(())
+}
+
+async fn create_namespace(client: &Client, name: &str) -> Result<(), AdoptError> {
+    let mut namespace = Namespace::default();
+    namespace.metadata.name = Some(name.to_owned());
+    namespace.labels_mut().insert(NAME.to_owned(), CONNECTOR.to_owned());
+    let parameters = PostParams { field_manager: Some(PLUGIN.to_owned()), ..PostParams::default() };
+    match ask(Api::<Namespace>::all(client.clone()).create(&parameters, &namespace)).await {
+        Err(source) if source.code() != Some(409) => {
+            Err(AdoptError::Unread { what: format!("the namespace {name}, which is to be created,"), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// One claim on its way.
+struct Mover<'a> {
+    client: &'a Client,
+    scheme: &'a Hashed,
+    record: Record,
+    // What fails if something fails.
+    doing: &'static str,
+}
+
+impl Mover<'_> {
+    fn cluster(&self) -> &ClusterId {
+        &self.scheme.cluster
+    }
+
+    fn claims(&self, place: &Place) -> Api<DynamicObject> {
+        self.record.kind.claim.api(self.client, Some(&place.namespace))
+    }
+
+    fn composites(&self) -> Api<DynamicObject> {
+        self.record.kind.composite.api(self.client, None)
+    }
+
+    async fn get(&self, place: &Place) -> Result<Option<DynamicObject>, StepError> {
+        Ok(ask(self.claims(place).get_opt(&place.name)).await?)
+    }
+
+    async fn adopt(&mut self) -> Result<(), StepError> {
+        let (from, to) = (self.record.from.clone(), self.record.to.clone());
+        self.doing = "writing down what is about to happen";
+        self.record.state = State::Adopting;
+        self.record.write(self.client, self.cluster(), None).await?;
+
+        let old = match self.record.from_documents {
+            true => None,
+            false => self.get(&from).await?,
+        };
+        let old = match old {
+            Some(old) => Some(self.pause(&from, old).await?),
+            None => None,
+        };
+        let new = match self.get(&to).await? {
+            Some(new) => new,
+            None => {
+                let source = old.clone().unwrap_or_else(|| self.record.claim.clone());
+                self.make(&adopted(&source, &self.record, self.scheme), &source).await?
+            }
+        };
+        self.bind(&new, &to, &from).await?;
+        self.remove(&from, old, &new).await?;
+        self.finish().await
+    }
+
+    /// Unpauses what was not paused before, and closes the record.
+    async fn finish(&mut self) -> Result<(), StepError> {
+        let to = self.record.to.clone();
+        let Some(new) = self.get(&to).await? else {
+            return Err(StepError::unexpected(format!("{to} is gone")));
+        };
+        self.unpause(&new).await?;
+        self.doing = "closing the record";
+        self.record.state = State::Adopted;
+        self.record.write(self.client, self.cluster(), Some(&new)).await
+    }
+
+    async fn give_back(&mut self) -> Result<(), StepError> {
+        let (from, to) = (self.record.from.clone(), self.record.to.clone());
+        self.doing = "writing down what is about to happen";
+        self.record.state = State::Returning;
+        self.record.write(self.client, self.cluster(), None).await?;
+
+        let adopted = match self.get(&to).await? {
+            Some(adopted) => Some(self.pause(&to, adopted).await?),
+            None => None,
+        };
+        let original = match self.get(&from).await? {
+            Some(original) => original,
+            None => {
+                let source = adopted.clone().unwrap_or_else(|| self.record.claim.clone());
+                self.make(&returned(&source, &self.record), &source).await?
+            }
+        };
+        self.bind(&original, &from, &to).await?;
+        self.remove(&to, adopted, &original).await?;
+        self.unpause(&original).await?;
+        self.doing = "taking the record away";
+        self.record.remove(self.client).await
+    }
+
+    /// Takes Crossplane's hands off a claim and its composite, and answers the claim as it is then.
+    async fn pause(&mut self, place: &Place, claim: DynamicObject) -> Result<DynamicObject, StepError> {
+        self.doing = "pausing it";
+        if claim.metadata.deletion_timestamp.is_some() {
+            return Err(StepError::unexpected(format!("{place} is being deleted")));
+        }
+        let patch = json!({ "metadata": { "uid": claim.uid(), "annotations": { PAUSED: "true" } } });
+        ask(self.claims(place).patch(&place.name, &manager(), &Patch::Merge(&patch))).await?;
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let Some(claim) = self.get(place).await? else {
+                return Err(StepError::unexpected(format!("{place} went away")));
+            };
+            if has_seen_pause(&claim) {
+                if let Some(name) = composite_of(&claim) {
+                    self.pause_composite(name).await?;
+                }
+                return Ok(claim);
+            }
+            if Instant::now() > end {
+                return Err(StepError::unexpected(format!(
+                    "Crossplane did not say within {} s that it saw the pause (condition Synced with reason ReconcilePaused): is it running?",
+                    PATIENCE.as_secs()
+                )));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn pause_composite(&mut self, name: &str) -> Result<(), StepError> {
+        self.doing = "pausing the composite";
+        let patch = json!({ "metadata": { "annotations": { PAUSED: "true" } } });
+        match ask(self.composites().patch(name, &manager(), &Patch::Merge(&patch))).await {
+            // Crossplane writes the name into the claim before it creates the composite.
+            Err(error) if error.code() == Some(404) => Ok(()),
+            Err(error) => Err(error.into()),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// Creates the claim under its new name, with the status and the field managers of `source`.
+    async fn make(&mut self, claim: &DynamicObject, source: &DynamicObject) -> Result<DynamicObject, StepError> {
+        self.doing = "creating it under its new name";
+        let place = Place::new(claim.namespace().unwrap_or_default(), claim.name_any());
+        let api = self.claims(&place);
+        let parameters = PostParams { field_manager: Some(PLUGIN.to_owned()), ..PostParams::default() };
+        let mut new = ask(api.create(&parameters, claim)).await?;
+        // By patches without a version: Crossplane writes its status at the same time.
+        if let Some(managers) = &source.metadata.managed_fields {
+            self.doing = "keeping its field managers";
+            let patch = json!({ "metadata": { "uid": new.uid(), "managedFields": managers } });
+            new = ask(api.patch(&place.name, &manager(), &Patch::Merge(&patch))).await?;
+        }
+        if let Some(status) = source.data.get("status").filter(|status| status.is_object()) {
+            self.doing = "keeping its status";
+            let patch = json!({ "metadata": { "uid": new.uid() }, "status": status });
+            new = ask(api.patch_status(&place.name, &manager(), &Patch::Merge(&patch))).await?;
+        }
+        Ok(new)
+    }
+
+    /// Lets the composite name the claim at `to` and no longer the one at `from`.
+    async fn bind(&mut self, claim: &DynamicObject, to: &Place, from: &Place) -> Result<(), StepError> {
+        let Some(name) = composite_of(claim) else { return Ok(()) };
+        self.doing = "binding the composite to it";
+        let api = self.composites();
+        let composite = match (ask(api.get_opt(name)).await?, &self.record.composite_document) {
+            (Some(composite), _) => composite,
+            (None, Some(document)) => {
+                let parameters = PostParams { field_manager: Some(PLUGIN.to_owned()), ..PostParams::default() };
+                ask(api.create(&parameters, &created(document, to))).await?
+            }
+            // Never created; Crossplane does it for whoever names it.
+            (None, None) => return Ok(()),
+        };
+        match claim_of(&composite) {
+            Some(bound) if bound == *to => {}
+            Some(bound) if bound != *from => {
+                return Err(StepError::unexpected(format!("{name} is bound to {bound} by now")));
+            }
+            _ => {
+                let mut patch = binding(&composite, to);
+                if composite.data["spec"]["claimRef"].is_null() {
+                    let types = claim.types.clone().unwrap_or_default();
+                    patch["spec"]["claimRef"]["apiVersion"] = Value::from(types.api_version);
+                    patch["spec"]["claimRef"]["kind"] = Value::from(types.kind);
+                }
+                ask(api.patch(name, &manager(), &Patch::Merge(&patch))).await?;
+            }
+        }
+        if self.record.from_documents {
+            self.doing = "making the composite the owner of what it is composed of";
+            composed::relink(self.client, &composite).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the claim at `place`, whose composite is bound to `other`, without Crossplane.
+    async fn remove(
+        &mut self,
+        place: &Place,
+        claim: Option<DynamicObject>,
+        other: &DynamicObject,
+    ) -> Result<(), StepError> {
+        let Some(claim) = claim else { return Ok(()) };
+        self.doing = "taking the old claim away";
+        if let Some(name) = composite_of(&claim)
+            && let Some(composite) = ask(self.composites().get_opt(name)).await?
+        {
+            let new = Place::new(other.namespace().unwrap_or_default(), other.name_any());
+            if claim_of(&composite) != Some(new) {
+                return Err(StepError::unexpected(format!("{name} is not bound to the new claim")));
+            }
+        }
+        let api = self.claims(place);
+        if claim.finalizers().iter().any(|finalizer| finalizer != FINALIZER) {
+            return Err(StepError::unexpected(format!("{place} got a finalizer that is not Crossplane's")));
+        }
+        let patch = json!({ "metadata": { "uid": claim.uid(), "finalizers": null } });
+        ask(api.patch(&place.name, &manager(), &Patch::Merge(&patch))).await?;
+        let preconditions = Preconditions { uid: claim.uid(), resource_version: None };
+        let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
+        match ask(api.delete(&place.name, &parameters)).await {
+            Err(error) if error.code() != Some(404) => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn unpause(&mut self, claim: &DynamicObject) -> Result<(), StepError> {
+        self.doing = "unpausing it";
+        let Paused { claim: keep_claim, composite: keep_composite } = self.record.paused;
+        let patch = json!({ "metadata": { "annotations": { PAUSED: null } } });
+        if let Some(name) = composite_of(claim).filter(|_| !keep_composite) {
+            match ask(self.composites().patch(name, &manager(), &Patch::Merge(&patch))).await {
+                Err(error) if error.code() != Some(404) => return Err(error.into()),
+                _ => {}
+            }
+        }
+        if !keep_claim {
+            let place = Place::new(claim.namespace().unwrap_or_default(), claim.name_any());
+            ask(self.claims(&place).patch(&place.name, &manager(), &Patch::Merge(&patch))).await?;
+        }
+        Ok(())
+    }
+}
+
+fn manager() -> PatchParams {
+    PatchParams { field_manager: Some(PLUGIN.to_owned()), ..PatchParams::default() }
+}
+
+/// Whether Crossplane said that it leaves the claim alone: what it had begun is over then.
+fn has_seen_pause(claim: &DynamicObject) -> bool {
+    let conditions = claim.data["status"]["conditions"].as_array().into_iter().flatten();
+    let mut synced = conditions.filter(|condition| condition["type"] == "Synced");
+    synced.any(|condition| condition["status"] == "False" && condition["reason"] == "ReconcilePaused")
+}
