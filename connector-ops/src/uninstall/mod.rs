@@ -26,7 +26,7 @@ use crate::control_plane::{Endpoint, EndpointError};
 use crate::install::credential::{KEY, kubeconfig_of, secret_name};
 use crate::install::preflight::SERVICE_LABEL;
 use crate::install::{ACCOUNT, CLAIM_NAMESPACE, CLUSTER_ID, Target, prune, target};
-use crate::installed::{self, Release};
+use crate::installed::{self, ReleaseName};
 use crate::labels;
 use crate::progress::{Event, Tell};
 
@@ -106,7 +106,7 @@ impl Uninstall {
         if deployment.is_none() && prune::all(&app, release).await?.is_empty() {
             return Err(UninstallError::NotInstalled { namespace: namespace.clone(), release: release.clone() });
         }
-        let release_of_it = Release { namespace: namespace.clone(), name: release.clone() };
+        let release_of_it = ReleaseName { namespace: namespace.clone(), name: release.clone() };
         let installed = installed::find(&app.client, &release_of_it).await.ok();
         let (name, key) = match installed.as_ref().and_then(|installed| installed.credential.clone()) {
             Some(at) => (at.secret, at.key),
