@@ -22,6 +22,14 @@ async fn operations() -> Result<()> {
 }
 
 #[tokio::test]
+async fn migrating() -> Result<()> {
+    let world = World::start().await?;
+    world.install_another_product().await?;
+    world.make_claim("team-a", "db").await?;
+    world.run(&Page::read("migrating.md")?).await
+}
+
+#[tokio::test]
 async fn troubleshooting() -> Result<()> {
     let world = World::start().await?;
     world.install().await?;

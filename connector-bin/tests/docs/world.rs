@@ -59,6 +59,39 @@ impl World {
         self.shell("kubectl connector install control-plane my-app-cluster").await.map(drop)
     }
 
+    /// A release of the product whose values the chart takes: of a chart of that name, which does nothing.
+    pub(crate) async fn install_another_product(&self) -> Result<()> {
+        let chart = self.folder.path().join("mcp-connector");
+        std::fs::create_dir(&chart)?;
+        std::fs::write(chart.join("Chart.yaml"), "apiVersion: v2\nname: mcp-connector\nversion: 0.10.0\n")?;
+        let values =
+            "spaces: {controlPlane: {claimNamespace: my-app-ns-1, kubeconfigSecret: {name: cp, key: context.yaml}}}\n";
+        std::fs::write(self.folder.path().join("product.yaml"), values)?;
+        let install = "kubectl --context control-plane create namespace my-app-ns-1
+            kubectl config view --context control-plane --minify --flatten > context.yaml
+            kubectl --namespace kube-system create secret generic cp --from-file context.yaml
+            helm install mcp-connector ./mcp-connector --namespace kube-system --values product.yaml
+            rm -r mcp-connector product.yaml context.yaml";
+        self.shell(install).await.map(drop)
+    }
+
+    /// A claim of the control plane's own, and a namespace of that name in the app cluster.
+    pub(crate) async fn make_claim(&self, namespace: &str, name: &str) -> Result<()> {
+        let claim = format!(
+            "apiVersion: k8s.starter.org/v1alpha1\nkind: KubernetesCluster\nmetadata: {{name: {name}}}\n\
+             spec: {{id: {name}, parameters: {{nodes: {{count: 3, size: small}}}}}}\n"
+        );
+        std::fs::write(self.folder.path().join("claim.yaml"), claim)?;
+        let make = format!(
+            "kubectl create namespace {namespace}
+            kubectl --context control-plane create namespace {namespace}
+            kubectl --context control-plane --namespace {namespace} apply -f claim.yaml
+            kubectl --context control-plane --namespace {namespace} wait --for condition=Ready kubernetescluster/{name}
+            rm claim.yaml"
+        );
+        self.shell(&make).await.map(drop)
+    }
+
     /// Runs the commands one after the other in one shell's folder.
     pub(crate) async fn run(&self, page: &crate::page::Page) -> Result<()> {
         let mut variables = String::new();
