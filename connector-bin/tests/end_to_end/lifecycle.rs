@@ -6,7 +6,6 @@ use anyhow::{Context, Result, ensure};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::Value;
 use testkit::connector::{Connector, ConnectorOptions};
-use tokio::process::Command;
 
 use crate::setup::{Corridor, EXAMPLE_API, claim, clusters, options};
 
@@ -107,28 +106,5 @@ async fn a_certificate_of_the_users_own() -> Result<()> {
         Ok(if get.status.success() { Ok(()) } else { Err(get.stderr) })
     })
     .await?;
-    Ok(())
-}
-
-/// Mistakes in the configuration end the start with what is wrong and what to do.
-#[tokio::test]
-async fn mistakes_are_told() -> Result<()> {
-    let run = async |args: &[&str]| -> Result<String> {
-        let run = Command::new(env!("CARGO_BIN_EXE_connector")).arg("serve").args(args).env_clear().output();
-        let output = tokio::time::timeout(Duration::from_secs(30), run).await??;
-        ensure!(!output.status.success(), "it should not start with {args:?}");
-        Ok(String::from_utf8(output.stderr)?)
-    };
-    let told = run(&[]).await?;
-    ensure!(told.contains("--control-plane-kubeconfig is required"), "{told}");
-    let told =
-        run(&["--control-plane-kubeconfig=/nowhere", "--claim-namespace=claims", "--kubeconfig=/nowhere-either"])
-            .await?;
-    ensure!(told.contains("the app cluster's kubeconfig cannot be used") && told.contains("/nowhere-either"), "{told}");
-    let folder = tempfile::tempdir()?;
-    let file = folder.path().join("config.yaml");
-    std::fs::write(&file, "claim-namespaces: claims\n")?;
-    let told = run(&["--config", &file.display().to_string()]).await?;
-    ensure!(told.contains("claim-namespaces") && told.contains("config.yaml"), "{told}");
     Ok(())
 }

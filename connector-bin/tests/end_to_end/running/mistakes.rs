@@ -143,6 +143,11 @@ async fn a_start_that_cannot_be_says_why() -> Result<()> {
             wrong.push(format!("{what}: {words:?} in {told}"));
         }
     }
+    let told = refused(&[], 1).await?;
+    if !told.contains("--control-plane-kubeconfig is required: give the option, set CONNECTOR_CONTROL_PLANE_KUBECONFIG")
+    {
+        wrong.push(format!("nothing: {told}"));
+    }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod balancer;
 mod credential;
+mod ending;
 mod mistakes;
 mod owner;
 mod replicas;

@@ -93,8 +93,8 @@ fn follow_readiness(balancer: Balancer, replicas: [&Connector; 2]) -> JoinHandle
 /// Whether the front's connection leads to this replica.
 async fn is_asked(replica: &Connector) -> Result<bool> {
     let (_, metrics) = replica.admin_get("/metrics").await?;
-    let open = metrics.lines().find_map(|line| line.strip_prefix("connector_open_watches "));
-    Ok(open.context("a metric")? != "0")
+    let mut open = metrics.lines().filter(|line| line.starts_with("connector_open_watches"));
+    Ok(open.any(|line| !line.ends_with(" 0")))
 }
 
 /// A request that did not go well.
