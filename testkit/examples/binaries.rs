@@ -18,6 +18,7 @@ fn main() -> anyhow::Result<()> {
             show(Binaries::kubectl(&Version::kubernetes(version)?)?)?;
         }
         show(binaries::clients()?)?;
+        show(binaries::alerts()?)?;
         show(binaries::flux()?.kustomize_controller)?;
         for version in HELMS {
             show(binaries::helm(version)?)?;

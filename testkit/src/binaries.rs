@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::process::show;
-pub use others::{Flux, HELMS, clients, flux, helm};
+pub use others::{Flux, HELMS, alerts, clients, flux, helm};
 pub use python::python;
 
 /// Which Kubernetes, and which etcd under it.

@@ -1,4 +1,4 @@
-//! Programs of clients: our own around client-go, Flux's, and helm.
+//! Programs of clients: our own around client-go, Flux's, and helm; and Prometheus'.
 
 use std::path::{Path, PathBuf};
 
@@ -54,16 +54,30 @@ pub fn flux() -> Result<Flux> {
 ///
 /// As [`flux`].
 pub fn clients() -> Result<PathBuf> {
-    let module = module("clients");
+    own("clients")
+}
+
+/// Our program around Prometheus' rule manager, which judges alert rules, in the same way.
+///
+/// # Errors
+///
+/// As [`flux`].
+pub fn alerts() -> Result<PathBuf> {
+    own("alerts")
+}
+
+/// A program whose source is in the folder of that name.
+fn own(name: &str) -> Result<PathBuf> {
+    let module = module(name);
     let mut content = Vec::new();
     for file in ["go.mod", "go.sum", "main.go"] {
-        content.extend(std::fs::read(module.join(file)).with_context(|| format!("cannot read {file} of the clients"))?);
+        content.extend(std::fs::read(module.join(file)).with_context(|| format!("cannot read {file} of {name}"))?);
     }
-    let folder = folder(&format!("clients-{}", digest(&content)))?;
-    let program = folder.join("clients");
+    let folder = folder(&format!("{name}-{}", digest(&content)))?;
+    let program = folder.join(name);
     let _lock = lock(&folder)?;
     if !program.is_file() {
-        build_package("clients", &module, ".", "-s -w", &folder)?;
+        build_package(name, &module, ".", "-s -w", &folder)?;
     }
     Ok(program)
 }
