@@ -161,11 +161,11 @@ impl InstallArgs {
 
     fn target(&self, values: &Values) -> anyhow::Result<Target> {
         let in_values = &values.control_plane.kubeconfig_secret;
+        // The existing product's values name one, too.
         let of_space = &values.spaces.control_plane.kubeconfig_secret;
-        let named = self
-            .control_plane_secret
-            .as_ref()
-            .or([&in_values.name, &of_space.name].into_iter().find(|name| !name.is_empty()));
+        let older = Some(&values.mcp.secret).filter(|secret| !secret.provision).map(|secret| &secret.name);
+        let in_any = [Some(&in_values.name), Some(&of_space.name), older].into_iter().flatten();
+        let named = self.control_plane_secret.as_ref().or(in_any.into_iter().find(|name| !name.is_empty()));
         if let Some(name) = named {
             let key = if of_space.key.is_empty() { &in_values.key } else { &of_space.key };
             return Ok(Target::Secret { name: name.clone(), key: key.clone() });

@@ -182,6 +182,12 @@ async fn a_control_plane_in_a_space_is_connected() -> Result<()> {
     let made = credential(&stage).await?;
     ensure!(made.contains(&format!("https://{}{newer}", strict.host)) && made.contains(TOKEN), "{made}");
     insta::assert_snapshot!("install_by_space_again", normal(&install().await?)?);
+
+    // By the same way the account goes again.
+    let there = ["uninstall", "--control-plane", CONTROL_PLANE, "--spaces-host", &strict.host, "--group", "team-a"];
+    let by_authority = ["--spaces-certificate-authority", authority.as_str()];
+    let removed = tell(stage.plugin(&[&there[..], &by_file, &by_authority].concat()), "").await?;
+    ensure!(removed.code == Some(0) && removed.stderr.contains("serviceaccount/connector-cluster-dev"), "{removed}");
     Ok(())
 }
 
@@ -208,6 +214,10 @@ async fn a_secret_of_the_users_is_used() -> Result<()> {
     let remote = stage.control_plane.kubectl();
     let accounts = remote.ok(["get", "serviceaccounts", "-n", CLAIM_NAMESPACE, "-o", "name"]).await?;
     ensure!(!accounts.contains("connector"), "{accounts}");
+
+    // It stays the user's, and tells of the claims.
+    insta::assert_snapshot!("secret_uninstall", stage.normal(&tell(stage.plugin(&["uninstall"]), "").await?)?);
+    kubectl.ok(["get", "secret", "-n", "kube-system", "my-kubeconfig"]).await?;
     Ok(())
 }
 
@@ -218,6 +228,10 @@ async fn what_changed_meanwhile_is_seen() -> Result<()> {
     let stage = Stage::start().await?;
     let installed = stage.install(&["--wait=false"]).await?;
     ensure!(installed.code == Some(0), "{installed}");
+
+    // No Pod runs here.
+    let late = stage.install(&["--timeout=2s"]).await?;
+    insta::assert_snapshot!("install_late", stage.normal(&late)?);
 
     // As the connector writes it back: by another manager, in another form, and with the account's token.
     let renewed: Value = serde_saphyr::from_str(&credential(&stage).await?)?;

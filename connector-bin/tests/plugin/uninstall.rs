@@ -1,9 +1,13 @@
 //! `uninstall`.
 
-use anyhow::{Result, ensure};
-use serde_json::{Value, json};
-use testkit::eventually;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use testkit::{Cluster, ClusterOptions, eventually};
+
+use crate::setup::{run, tell};
 use crate::stage::{CLAIM_NAMESPACE, EXAMPLE_API, Stage};
 
 fn claim(namespace: &str, name: &str, labels: &Value) -> String {
@@ -81,6 +85,26 @@ async fn claims_stay_unless_they_are_asked_to_go() -> Result<()> {
     Ok(())
 }
 
+/// As kubectl calls its plugins, and asks them what could be meant.
+#[tokio::test]
+async fn kubectl_finds_the_plugin() -> Result<()> {
+    let cluster = Cluster::start(ClusterOptions::named("app-cluster")).await?;
+    let folder = tempfile::tempdir()?;
+    let helper = folder.path().join("kubectl_complete-connector");
+    std::fs::write(&helper, run(&["completion", "kubectl"]).await?.stdout)?;
+    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755))?;
+    let program = Path::new(env!("CARGO_BIN_EXE_kubectl-connector")).parent().context("a program without a folder")?;
+    let path = format!("{}:{}:{}", folder.path().display(), program.display(), std::env::var("PATH")?);
+    let kubectl = cluster.kubectl().env("PATH", path);
+    let told = kubectl.run(["connector", "uninstall", "--ignore-not-found"]).await?;
+    ensure!(told.status.success() && told.stderr.contains("no connector is installed"), "{told:?}");
+    let completed = kubectl.ok(["__complete", "connector", "unin"]).await?;
+    ensure!(completed.starts_with("uninstall\n:4"), "{completed}");
+    let completed = kubectl.ok(["__complete", "connector", "uninstall", "--delete"]).await?;
+    ensure!(completed.starts_with("--delete-claims\n:4"), "{completed}");
+    Ok(())
+}
+
 /// Without a context that leads to the control plane, what remains there is told. The connector itself was never ready.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_reached_remains_and_is_told() -> Result<()> {
@@ -88,7 +112,7 @@ async fn what_cannot_be_reached_remains_and_is_told() -> Result<()> {
     let installed = stage.install(&["--wait=false"]).await?;
     ensure!(installed.code == Some(0), "{installed}");
     let command = stage.plugin(&["uninstall"]);
-    let told = crate::setup::tell(command, "").await?;
+    let told = tell(command, "").await?;
     insta::assert_snapshot!("uninstall_app_side_only", stage.normal(&told)?);
     ensure!(left(&stage).await?.iter().all(|left| !left.contains("deployment")));
     let account =
