@@ -4,6 +4,7 @@
 //! [`Removal::delete_claims`], and [`Removal::remove_rest`], in this order: as long as the APIs are there somebody can make
 //! claims, and an API without its connector is in everybody's way.
 
+mod account;
 mod claims;
 mod error;
 
@@ -12,7 +13,6 @@ use std::time::Duration;
 use connector_core::origin::name_label;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::api::ListParams;
 use kube::core::GroupVersionKind;
 use kube::{Api, Client, ResourceExt};
@@ -20,8 +20,8 @@ use tokio::time::Instant;
 
 use crate::access::Access;
 use crate::ask::ask;
-use crate::cluster::{Change, Cluster, Name, Selected, Side};
-use crate::control_plane::account::{Account, CLAIMS_ROLE, OFFERS_ROLE};
+use crate::cluster::{Change, Cluster, Selected, Side};
+use crate::control_plane::account::Account;
 use crate::control_plane::{Endpoint, EndpointError};
 use crate::install::credential::{KEY, kubeconfig_of, secret_name};
 use crate::install::preflight::SERVICE_LABEL;
@@ -275,12 +275,12 @@ impl Removal {
             (None, _) => None,
             (Some(account), Some(admin)) => {
                 self.stop(tell).await?;
-                remove_account(account, admin, tell).await?;
+                account::remove(account, admin, tell).await?;
                 None
             }
             (Some(account), None) => Some(Remains {
                 account: format!("{}/{}", account.namespace, account.name),
-                commands: commands(account),
+                commands: account::commands(account),
             }),
         };
         for object in prune::all(&self.app, &self.release).await? {
@@ -305,52 +305,4 @@ async fn delete(cluster: &Cluster, object: &Selected, tell: Tell<'_>) -> Result<
         tell(Event::Object { side: cluster.side, object: object.name.clone(), change });
     }
     Ok(())
-}
-
-/// What an account consists of, in the order in which it is deleted: kind, whether it is namespaced, name.
-fn parts(account: &Account) -> [(&'static str, &'static str, bool, String); 5] {
-    [
-        (RBAC, "RoleBinding", true, account.name.clone()),
-        (RBAC, "RoleBinding", true, account.claims_binding()),
-        (RBAC, "ClusterRoleBinding", false, account.offers_binding()),
-        (RBAC, "Role", true, account.name.clone()),
-        ("", "ServiceAccount", true, account.name.clone()),
-    ]
-}
-
-async fn remove_account(account: &Account, admin: &Cluster, tell: Tell<'_>) -> Result<(), UninstallError> {
-    for (group, kind, is_namespaced, name) in parts(account) {
-        let namespace = is_namespaced.then(|| account.namespace.clone());
-        delete(admin, &selected(group, kind, namespace, name), tell).await?;
-    }
-    // The ClusterRoles are shared; the last one to go takes them along.
-    let bindings = Api::<ClusterRoleBinding>::all(admin.client.clone());
-    let others =
-        ask(bindings.list(&ListParams::default())).await.map_err(admin.error("list", "ClusterRoleBindings"))?;
-    if others.items.iter().any(|binding| binding.role_ref.name == OFFERS_ROLE) {
-        return Ok(());
-    }
-    let kind = GroupVersionKind::gvk(RBAC, "v1", "ClusterRole");
-    let selector = format!("{}={},{}={}", labels::NAME, labels::CONNECTOR, labels::MANAGED_BY, labels::PLUGIN);
-    for role in admin.select(&kind, &selector).await? {
-        if [OFFERS_ROLE, CLAIMS_ROLE].contains(&role.name.name.as_str()) {
-            delete(admin, &role, tell).await?;
-        }
-    }
-    Ok(())
-}
-
-fn selected(group: &str, kind: &str, namespace: Option<String>, name: String) -> Selected {
-    let resource = kube::api::ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
-    let dotted = if group.is_empty() { String::new() } else { format!(".{group}") };
-    Selected { name: Name { resource: format!("{}{dotted}", kind.to_lowercase()), namespace, name }, resource }
-}
-
-fn commands(account: &Account) -> Vec<String> {
-    let Account { namespace, name } = account;
-    vec![
-        format!("kubectl delete rolebinding -n {namespace} {name} {}", account.claims_binding()),
-        format!("kubectl delete role,serviceaccount -n {namespace} {name}"),
-        format!("kubectl delete clusterrolebinding {}", account.offers_binding()),
-    ]
 }
