@@ -10,6 +10,7 @@
 //!
 //! Every other module is the command of its name: its options, and how its result is told. What it does is in `connector-ops`.
 
+#![allow(rustdoc::broken_intra_doc_links, reason = "comments of options are text for a terminal")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "results go to stdout, progress and errors to stderr")]
 
 mod adopt;
