@@ -32,7 +32,7 @@ fn text(error: &(dyn Error + 'static)) -> String {
     while let Some(error) = at {
         let status = match error.downcast_ref() {
             Some(kube::Error::Api(status)) => Some(&**status),
-            _ => error.downcast_ref::<kube::core::Status>(),
+            _ => error.downcast_ref::<Box<kube::core::Status>>().map(|status| &**status),
         };
         if let Some(status) = status.filter(|status| !status.message.is_empty()) {
             let whole = format!("ApiError: {status} ({status:?})");
