@@ -1,6 +1,7 @@
 //! What a page tells its readers to do: the lines after `$` in its blocks of `console`.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use regex::Regex;
@@ -18,13 +19,28 @@ pub(crate) struct Command {
 }
 
 impl Page {
+    /// Every page of a folder, by its name. Some have no commands.
+    pub(crate) fn all(folder: &str) -> Result<BTreeMap<String, Self>> {
+        let files = std::fs::read_dir(docs().join(folder))?;
+        let names = files.map(|file| Ok(format!("{folder}/{}", file?.file_name().display())));
+        names.map(|name: Result<String>| name.and_then(|name| Ok((name.clone(), Self::of(&name)?)))).collect()
+    }
+
     pub(crate) fn read(name: &str) -> Result<Self> {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
-        let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-        let page = Self { commands: commands(&text) };
+        let page = Self::of(name)?;
         ensure!(!page.commands.is_empty(), "{name} has no commands");
         Ok(page)
     }
+
+    fn of(name: &str) -> Result<Self> {
+        let file = docs().join(name);
+        let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        Ok(Self { commands: commands(&text) })
+    }
+}
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
 }
 
 fn commands(text: &str) -> Vec<Command> {

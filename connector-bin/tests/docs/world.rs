@@ -113,6 +113,28 @@ impl World {
         Ok(())
     }
 
+    /// Runs commands that look for what is wrong: they must be understood, and may find nothing.
+    pub(crate) async fn look(&self, page: &crate::page::Page) -> Result<()> {
+        let account = "kubectl --context control-plane --namespace my-app-cluster get serviceaccounts \
+            --selector app.kubernetes.io/name=control-plane-connector --output jsonpath={.items[0].metadata.name}";
+        let account = self.shell(account).await?;
+        for command in &page.commands {
+            let names = [
+                ("VERSION.GROUP", "v1alpha1.k8s.starter.org"),
+                ("CLAIM-NAMESPACE", "my-app-cluster"),
+                ("ACCOUNT", &account),
+                ("GROUP", "k8s.starter.org"),
+            ];
+            let text = names.iter().fold(command.text.clone(), |text, (name, value)| text.replace(name, value));
+            // Of grep and of `auth can-i`, 1 is an answer.
+            let printed = self.shell(&format!("{text} || test $? -eq 1")).await;
+            let printed = printed.with_context(|| format!("line {}: {text}", command.line))?;
+            let is_refused = |line: &str| line.starts_with("error:") || line.starts_with("Error from server");
+            ensure!(!printed.lines().any(is_refused), "line {}: {text}\n{printed}", command.line);
+        }
+        Ok(())
+    }
+
     /// Both clusters in one file, as people have it: contexts `app`, the current one, and `control-plane`.
     async fn kubeconfig(&self) -> Result<()> {
         for (name, cluster) in [("app", &self._app), ("control-plane", &self._control_plane)] {

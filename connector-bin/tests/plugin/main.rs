@@ -5,7 +5,6 @@ mod claims;
 mod doctor;
 mod frame;
 mod install;
-mod kubelet;
 mod pair;
 mod setup;
 mod space;

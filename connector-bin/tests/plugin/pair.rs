@@ -1,6 +1,4 @@
-//! The connector installed between two clusters, and what of a node `kubectl logs` needs.
-
-use std::sync::Arc;
+//! The connector installed between two clusters.
 
 use anyhow::{Result, ensure};
 use base64::Engine;
@@ -8,14 +6,12 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use testkit::Node;
 
-use crate::kubelet::Kubelet;
 use crate::setup::{Told, tell};
 use crate::stage::{EXAMPLE_API, Stage};
 
 pub(crate) struct Pair {
     // In the order in which they are to go.
-    _kubelet: Kubelet,
-    pub(crate) node: Arc<Node>,
+    pub(crate) node: Node,
     pub(crate) stage: Stage,
 }
 
@@ -23,9 +19,8 @@ impl Pair {
     /// Starts both clusters; nothing is installed yet.
     pub(crate) async fn start() -> Result<Self> {
         let stage = Stage::start().await?;
-        let node = Arc::new(Node::start(&stage.app, "kube-system", env!("CARGO_BIN_EXE_connector")).await?);
-        let kubelet = Kubelet::start(&stage.app, node.clone(), "kube-system").await?;
-        Ok(Self { _kubelet: kubelet, node, stage })
+        let node = Node::start(&stage.app, "kube-system", env!("CARGO_BIN_EXE_connector")).await?;
+        Ok(Self { node, stage })
     }
 
     /// Installs the connector, and waits until the example's API is there.

@@ -8,6 +8,7 @@
 //! | `args` and `env` with `$(VAR)`, `fieldRef`, `secretKeyRef`, `configMapKeyRef`, `envFrom` | the environment has nothing else but `PATH` |
 //! | volumes of Secrets, ConfigMaps, projected sources, `emptyDir`; they follow changes within a second or so by one atomic rename, files of a `subPath` never | volumes are in a temporary folder; where a path of theirs is in an argument, a variable or a ConfigMap, the folder is put there |
 //! | the ServiceAccount's token, renewed in its file | the way to the API is a kubeconfig in `CONNECTOR_KUBECONFIG` |
+//! | `kubectl logs`, with `--tail` | of a Pod's earlier runs, too; not `--follow` |
 //! | readiness by `httpGet` or `tcpSocket`, and with it endpoints | until a Pod was ready once, it is asked each half second |
 //! | Services have a cluster address; connections go to the ready endpoints in turn, and are refused where there is none | only TCP; of a process that is gone the connection breaks instead of being refused |
 //!
@@ -17,6 +18,7 @@
 
 mod environment;
 mod file;
+mod logs;
 mod pod;
 mod probe;
 mod services;
@@ -131,7 +133,7 @@ impl Node {
         let of_thread = shared.clone();
         let thread = std::thread::Builder::new().name("node".to_owned()).spawn(move || {
             runtime.block_on(async move {
-                let client = match prepare(&kubeconfig, &of_thread.name).await {
+                let client = match prepare(&kubeconfig, &of_thread).await {
                     Ok(client) => client,
                     Err(error) => return drop(started.send(Err(error))),
                 };
@@ -192,7 +194,8 @@ impl Drop for Node {
 }
 
 /// The Node object, without which no Pod becomes an endpoint.
-async fn prepare(kubeconfig: &Path, name: &str) -> Result<Client> {
+async fn prepare(kubeconfig: &Path, shared: &Arc<Shared>) -> Result<Client> {
+    let (name, logs) = (&shared.name, logs::serve(shared.clone()).await?);
     let client = client_of(kubeconfig).await?;
     let nodes = Api::<k8s_openapi::api::core::v1::Node>::all(client.clone());
     let node = json!({
@@ -205,7 +208,11 @@ async fn prepare(kubeconfig: &Path, name: &str) -> Result<Client> {
     let status = json!({
         "apiVersion": "v1",
         "kind": "Node",
-        "status": { "conditions": [{ "type": "Ready", "status": "True", "reason": "KubeletReady" }] },
+        "status": {
+            "conditions": [{ "type": "Ready", "status": "True", "reason": "KubeletReady" }],
+            "addresses": [{ "type": "InternalIP", "address": "127.0.0.1" }],
+            "daemonEndpoints": { "kubeletEndpoint": { "Port": logs } },
+        },
     });
     nodes.patch_status(name, &parameters, &Patch::Apply(&status)).await?;
     Ok(client)
