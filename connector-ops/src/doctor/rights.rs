@@ -149,7 +149,7 @@ fn needed_here(installed: &Installed) -> Vec<Right> {
         Right::new(
             "apiregistration.k8s.io",
             "apiservices",
-            &["get", "list", "watch", "create", "update", "delete"],
+            &["list", "watch", "create", "update", "delete"],
             registers,
         ),
         Right::new("apiextensions.k8s.io", "customresourcedefinitions", &["get", "list"], registers),
@@ -386,5 +386,61 @@ impl Asked<'_> {
             findings.push(Finding::ok(check, format!("{who} may do all that is needed {place}")));
         }
         findings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::manifests::{Layers, Release, render};
+
+    fn lists(rule: &Value, key: &str, wanted: &str) -> bool {
+        rule[key].as_array().is_some_and(|list| list.iter().any(|one| one == wanted))
+    }
+
+    fn gives(rule: &Value, right: &Right, verb: &str) -> bool {
+        let named = |name: &String| lists(rule, "resourceNames", name);
+        lists(rule, "apiGroups", &right.group)
+            && lists(rule, "resources", &right.resource)
+            && lists(rule, "verbs", verb)
+            && (rule["resourceNames"].is_null() || right.name.as_ref().is_some_and(named))
+    }
+
+    /// An install has all that it is looked at for; else every one would be said to lack something.
+    #[test]
+    fn an_install_may_do_what_is_asked_for() {
+        let values = "controlPlane.claimNamespace=claims,controlPlane.kubeconfigSecret.name=credential";
+        let values = Layers::default().set(values).unwrap().values().unwrap();
+        let objects = render(&values, &Release::new("connector", "kube-system")).unwrap();
+        let rules: Vec<&Value> = objects.iter().filter_map(|object| object["rules"].as_array()).flatten().collect();
+        let mut installed = crate::installed::testing::installed();
+        installed.owner = Some("connector-registrar".to_owned());
+        installed.renews = true;
+        installed.credential =
+            Some(crate::installed::SecretKey { secret: "credential".to_owned(), key: "kubeconfig".to_owned() });
+        for right in needed_here(&installed) {
+            // By roles that kube-apiserver makes.
+            if ["subjectaccessreviews", "configmaps"].contains(&right.resource.as_str()) {
+                continue;
+            }
+            for verb in right.verbs {
+                assert!(rules.iter().any(|rule| gives(rule, &right, verb)), "{verb} {right:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn grants_are_commands() {
+        let right =
+            Right::new("coordination.k8s.io", "leases", LEASE, "").named("connector-sync").within("kube-system");
+        let grant = Grant { right, verbs: vec!["get"], subject: "--serviceaccount=kube-system:connector".to_owned() };
+        assert_eq!(
+            grant.command("kubectl"),
+            "kubectl -n kube-system create role connector-leases-connector-sync --verb=get --resource=leases.coordination.k8s.io \
+             --resource-name=connector-sync && kubectl -n kube-system create rolebinding connector-leases-connector-sync \
+             --role=connector-leases-connector-sync --serviceaccount=kube-system:connector"
+        );
     }
 }
