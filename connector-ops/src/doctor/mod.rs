@@ -2,11 +2,11 @@
 //!
 //! | module | what it looks at |
 //! |---|---|
-//! | [`aggregation`] | whether kube-apiserver passes requests on, and what others do to it |
-//! | [`front`] | whether it reaches the connector, and what it says if not |
-//! | [`versions`], [`clock`] | both clusters |
-//! | [`rights`] | what the connector may do on both sides, or who installs it |
-//! | [`origin`] | claims that seem to be another cluster's |
+//! | `aggregation` | whether kube-apiserver passes requests on, and what others do to it |
+//! | `front` | whether it reaches the connector, and what it says if not |
+//! | `versions`, `clock` | both clusters |
+//! | `rights` | what the connector may do on both sides, or who installs it |
+//! | `origin` | claims that seem to be another cluster's |
 
 mod aggregation;
 mod clock;
