@@ -15,6 +15,7 @@ pub(crate) struct Page {
 pub(crate) struct Command {
     pub(crate) line: usize,
     pub(crate) text: String,
+    section: String,
     shown: Vec<String>,
 }
 
@@ -32,6 +33,13 @@ impl Page {
         Ok(page)
     }
 
+    /// The commands of one section, and those of all others, for pages that tell of several ways.
+    pub(crate) fn split(self, heading: &str) -> Result<(Self, Self)> {
+        let (section, others): (Vec<_>, _) = self.commands.into_iter().partition(|command| command.section == heading);
+        ensure!(!section.is_empty(), "no commands under {heading:?}");
+        Ok((Self { commands: section }, Self { commands: others }))
+    }
+
     fn of(name: &str) -> Result<Self> {
         let file = docs().join(name);
         let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
@@ -46,12 +54,16 @@ fn docs() -> PathBuf {
 fn commands(text: &str) -> Vec<Command> {
     let mut commands: Vec<Command> = Vec::new();
     let mut is_console = false;
+    let mut section = String::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.trim_start();
         if line.starts_with("```") {
             is_console = line == "```console";
+        } else if let (false, Some(heading)) = (is_console, line.strip_prefix("## ")) {
+            heading.clone_into(&mut section);
         } else if let (true, Some(text)) = (is_console, line.strip_prefix("$ ")) {
-            commands.push(Command { line: number + 1, text: text.to_owned(), shown: Vec::new() });
+            let (text, section) = (text.to_owned(), section.clone());
+            commands.push(Command { line: number + 1, text, section, shown: Vec::new() });
         } else if let (true, Some(command)) = (is_console, commands.last_mut()) {
             match line.strip_prefix("> ") {
                 Some(more) => command.text = format!("{}\n{more}", command.text),
@@ -63,6 +75,12 @@ fn commands(text: &str) -> Vec<Command> {
 }
 
 impl Command {
+    /// Whether later commands of the page may use what this one sets: it begins with `NAME=`.
+    pub(crate) fn sets_variable(&self) -> bool {
+        let name = self.text.split_once('=').map(|(name, _)| name);
+        name.is_some_and(|name| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
+    }
+
     /// The first line that is shown and not printed, in this order; `…` stands for anything, and columns may be wider.
     pub(crate) fn missing(&self, printed: &str) -> Option<&str> {
         let mut printed = printed.lines();

@@ -19,8 +19,8 @@ pub(crate) struct World {
     // In the order in which they are to go.
     _node: Node,
     _crossplane: Crossplane,
-    _app: Cluster,
-    _control_plane: Cluster,
+    app: Cluster,
+    control_plane: Cluster,
     folder: TempDir,
     path: String,
 }
@@ -48,8 +48,7 @@ impl World {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
         std::os::unix::fs::symlink(repository.join("deploy"), folder.path().join("deploy"))?;
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").context("PATH is not set")?);
-        let world =
-            Self { _node: node, _crossplane: crossplane, _app: app, _control_plane: control_plane, folder, path };
+        let world = Self { _node: node, _crossplane: crossplane, app, control_plane, folder, path };
         world.kubeconfig().await?;
         Ok(world)
     }
@@ -77,16 +76,64 @@ impl World {
 
     /// A claim of the control plane's own, and a namespace of that name in the app cluster.
     pub(crate) async fn make_claim(&self, namespace: &str, name: &str) -> Result<()> {
+        self.shell(&format!("kubectl create namespace {namespace}")).await?;
+        self.claim("control-plane", namespace, name).await
+    }
+
+    /// What a cluster that is lost has left in the control plane.
+    pub(crate) async fn have_claims_of(
+        &self,
+        cluster: &str,
+        claim_namespace: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<()> {
+        self.claim("control-plane", namespace, name).await?;
+        let adopt = format!(
+            "kubectl --context control-plane create namespace {claim_namespace}
+            kubectl connector adopt {claim_namespace} --context control-plane --cluster {cluster} --from-namespace {namespace} --yes"
+        );
+        self.shell(&adopt).await.map(drop)
+    }
+
+    /// A claim whose connection Secret cannot be written, which its events tell.
+    pub(crate) async fn have_secret_conflict(&self, namespace: &str, name: &str) -> Result<()> {
+        self.shell(&format!("kubectl --namespace {namespace} create secret generic {name}-conn")).await?;
+        self.claim("app", namespace, name).await?;
+        let told = format!(
+            "until kubectl --namespace {namespace} events --for kubernetescluster/{name} | grep --quiet ConnectionSecretConflict
+            do sleep 1; done"
+        );
+        self.shell(&told).await.map(drop)
+    }
+
+    /// A Crossplane in the app cluster with a claim, and what that stands for in the control plane as well, as after its move there.
+    pub(crate) async fn have_local_crossplane(&self, namespace: &str, name: &str) -> Result<()> {
+        let local = Crossplane::install(&self.app).await?;
+        local.offer(&fixtures::xrd(EXAMPLE)?).await?;
+        self.claim("app", namespace, name).await?;
+        let moved = "kubectl get configmaps --all-namespaces --selector crossplane.io/composite --output json \
+            | python3 -c 'import json, sys
+objects = json.load(sys.stdin)
+for of in objects[\"items\"]:
+    of[\"metadata\"] = {key: of[\"metadata\"][key] for key in (\"name\", \"namespace\", \"labels\", \"annotations\")}
+json.dump(objects, sys.stdout)' | kubectl --context control-plane apply -f -
+            kubectl create namespace crossplane-system --dry-run=client --output yaml | kubectl apply -f -
+            kubectl create deployment crossplane --namespace crossplane-system --image crossplane --replicas 0";
+        self.shell(moved).await.map(drop)
+    }
+
+    async fn claim(&self, context: &str, namespace: &str, name: &str) -> Result<()> {
         let claim = format!(
             "apiVersion: k8s.starter.org/v1alpha1\nkind: KubernetesCluster\nmetadata: {{name: {name}}}\n\
-             spec: {{id: {name}, parameters: {{nodes: {{count: 3, size: small}}}}}}\n"
+             spec:\n  id: {name}\n  parameters: {{nodes: {{count: 3, size: small}}}}\n  \
+             writeConnectionSecretToRef: {{name: {name}-conn}}\n"
         );
         std::fs::write(self.folder.path().join("claim.yaml"), claim)?;
         let make = format!(
-            "kubectl create namespace {namespace}
-            kubectl --context control-plane create namespace {namespace}
-            kubectl --context control-plane --namespace {namespace} apply -f claim.yaml
-            kubectl --context control-plane --namespace {namespace} wait --for condition=Ready kubernetescluster/{name}
+            "kubectl create namespace {namespace} --dry-run=client --output yaml | kubectl --context {context} apply -f -
+            kubectl --context {context} --namespace {namespace} apply -f claim.yaml
+            kubectl --context {context} --namespace {namespace} wait --for condition=Ready kubernetescluster/{name}
             rm claim.yaml"
         );
         self.shell(&make).await.map(drop)
@@ -101,12 +148,7 @@ impl World {
             let printed = self.shell(&format!("{variables}{}", command.text)).await.with_context(place)?;
             let missing = command.missing(&printed);
             ensure!(missing.is_none(), "{}\nshows {missing:?}, which is not in\n{printed}", place());
-            if command
-                .text
-                .split('=')
-                .next()
-                .is_some_and(|name| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
-            {
+            if command.sets_variable() {
                 variables += &format!("{}\n", command.text);
             }
         }
@@ -118,6 +160,7 @@ impl World {
         let account = "kubectl --context control-plane --namespace my-app-cluster get serviceaccounts \
             --selector app.kubernetes.io/name=control-plane-connector --output jsonpath={.items[0].metadata.name}";
         let account = self.shell(account).await?;
+        let mut variables = String::new();
         for command in &page.commands {
             let names = [
                 ("VERSION.GROUP", "v1alpha1.k8s.starter.org"),
@@ -127,17 +170,20 @@ impl World {
             ];
             let text = names.iter().fold(command.text.clone(), |text, (name, value)| text.replace(name, value));
             // Of grep and of `auth can-i`, 1 is an answer.
-            let printed = self.shell(&format!("{text} || test $? -eq 1")).await;
+            let printed = self.shell(&format!("{variables}{text} || test $? -eq 1")).await;
             let printed = printed.with_context(|| format!("line {}: {text}", command.line))?;
             let is_refused = |line: &str| line.starts_with("error:") || line.starts_with("Error from server");
             ensure!(!printed.lines().any(is_refused), "line {}: {text}\n{printed}", command.line);
+            if command.sets_variable() {
+                variables += &format!("{text}\n");
+            }
         }
         Ok(())
     }
 
     /// Both clusters in one file, as people have it: contexts `app`, the current one, and `control-plane`.
     async fn kubeconfig(&self) -> Result<()> {
-        for (name, cluster) in [("app", &self._app), ("control-plane", &self._control_plane)] {
+        for (name, cluster) in [("app", &self.app), ("control-plane", &self.control_plane)] {
             let text = std::fs::read_to_string(cluster.kubeconfig_path())?;
             let mut config: serde_json::Value = serde_saphyr::from_str(&text)?;
             for list in ["clusters", "contexts", "users"] {
