@@ -70,9 +70,10 @@ pub(crate) async fn read(client: &Client) -> Result<Kinds, AdoptError> {
     let mut kinds = Kinds::default();
     let mut page = ListParams::default().limit(100);
     loop {
-        let list = ask(api.list(&page)).await;
-        let list =
-            list.map_err(|source| AdoptError::Unread { what: "the CompositeResourceDefinitions".to_owned(), source })?;
+        let list = ask(api.list(&page)).await.map_err(|source| match source.code() {
+            Some(404) => AdoptError::NoCrossplane,
+            _ => AdoptError::Unread { what: "the CompositeResourceDefinitions".to_owned(), source },
+        })?;
         for xrd in &list.items {
             kinds.add(xrd);
         }

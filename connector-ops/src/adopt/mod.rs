@@ -5,7 +5,7 @@
 //! composite, and the old one is taken away while Crossplane's hands are off both:
 //!
 //! 1. what is about to happen is written down, in a ConfigMap in the claim namespace;
-//! 2. claim and composite are paused, and Crossplane has said that it saw it: whatever it had begun is over;
+//! 2. claim and composite are paused, and Crossplane has said of the claim that it saw it: whatever it had begun there is over;
 //! 3. the claim is made under its new name, paused, with everything that it had: labels, annotations, finalizer, status,
 //!    field managers;
 //! 4. the composite's `spec.claimRef` names the new claim. Crossplane leaves a composite alone that is bound to another
@@ -70,6 +70,23 @@ pub enum AdoptError {
         /// Why it was not.
         source: Unanswered,
     },
+    /// The cluster has no XRDs. The user's: another context was meant, or Crossplane is not installed yet.
+    #[error(
+        "this cluster has no CompositeResourceDefinitions, so it is no control plane: give its context with --context, or install Crossplane there"
+    )]
+    NoCrossplane,
+    /// What an earlier run wrote down cannot be understood. The user's: run the version of the plugin that wrote it.
+    #[error(
+        "ConfigMap {namespace}/{name} of the control plane, in which another run wrote down what it did, cannot be understood: {why}"
+    )]
+    Record {
+        /// The claim namespace.
+        namespace: String,
+        /// The ConfigMap.
+        name: String,
+        /// Why not.
+        why: String,
+    },
     /// A claim that was asked for is not there. The user's: look at the name and the namespace.
     #[error("no claim {pick} in {place}; there are {there}")]
     NotFound {
@@ -83,6 +100,14 @@ pub enum AdoptError {
     /// The documents cannot be used. The user's.
     #[error(transparent)]
     Documents(#[from] UnreadableDocuments),
+    /// Somebody deleted the claim while it was on its way. It is not made anew; run it again for the others.
+    #[error("{kind} {place} was deleted meanwhile, and is not made anew")]
+    Gone {
+        /// The claim's kind.
+        kind: String,
+        /// Where it was.
+        place: Place,
+    },
     /// A step failed. Claim and composite may stay paused; what stands for them goes on. Mend the reason, and run the same
     /// command again: it goes on from there.
     #[error(
@@ -106,6 +131,9 @@ pub enum StepError {
     /// The control plane did not answer, or refused.
     #[error(transparent)]
     Unanswered(#[from] Unanswered),
+    /// The claim is gone.
+    #[error("{0} is gone")]
+    Gone(Place),
     /// What is there is not what was planned with.
     #[error("{0}")]
     Unexpected(String),

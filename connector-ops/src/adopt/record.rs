@@ -150,7 +150,7 @@ impl Record {
 /// All records of an app cluster in a claim namespace.
 ///
 /// # Errors
-/// [`AdoptError::Unread`].
+/// [`AdoptError::Unread`], [`AdoptError::Record`].
 pub(crate) async fn read(client: &Client, cluster: &ClusterId, namespace: &str) -> Result<Vec<Record>, AdoptError> {
     let api = Api::<ConfigMap>::namespaced(client.clone(), namespace);
     let parameters =
@@ -158,8 +158,17 @@ pub(crate) async fn read(client: &Client, cluster: &ClusterId, namespace: &str) 
     let unread =
         |source: Unanswered| AdoptError::Unread { what: format!("the records of adoptions in {namespace}"), source };
     let list = ask(api.list(&parameters)).await.map_err(unread)?;
-    let texts = list.items.into_iter().filter_map(|map| map.data.unwrap_or_default().remove(KEY));
-    let mut records: Vec<Record> = texts.filter_map(|text| serde_json::from_str(&text).ok()).collect();
+    let records = list.items.into_iter().map(|map| {
+        let name = map.name_any();
+        let text = map.data.unwrap_or_default().remove(KEY).unwrap_or_default();
+        // What is half done must not be taken for not begun.
+        serde_json::from_str(&text).map_err(|error| AdoptError::Record {
+            namespace: namespace.to_owned(),
+            name,
+            why: error.to_string(),
+        })
+    });
+    let mut records: Vec<Record> = records.collect::<Result<_, _>>()?;
     records.sort_by(|one, other| one.from.cmp(&other.from));
     Ok(records)
 }

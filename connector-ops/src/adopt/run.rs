@@ -8,7 +8,8 @@ use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
-use super::object::{FINALIZER, PAUSED, adopted, binding, claim_of, composite_of, created, returned};
+use super::kinds::Resource;
+use super::object::{FINALIZER, PAUSED, adopted, binding, claim_of, composite_of, created, is_paused, returned};
 use super::plan::{Action, Plan, Step};
 use super::record::{Paused, Place, Record, State};
 use super::{AdoptError, StepError, composed};
@@ -17,6 +18,9 @@ use crate::labels::{CONNECTOR, NAME, PLUGIN};
 
 /// How long Crossplane may take to say that it saw a pause. A busy one may have thousands of objects in its queue.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a composite is bound again that somebody else wrote meanwhile.
+const BIND_AGAIN: usize = 5;
 
 /// Does what the plan says, and tells of each claim that is done.
 ///
@@ -40,14 +44,18 @@ pub async fn carry_out(client: &Client, plan: &Plan, mut done: impl FnMut(&Step)
             Action::Unpause => mover.finish().await,
             Action::GiveBack => mover.give_back().await,
         };
-        moved.map_err(|source| AdoptError::Stopped {
-            kind: step.kind().to_owned(),
-            from: match step.action {
-                Action::GiveBack => step.to().clone(),
-                _ => step.from().clone(),
+        let kind = step.kind().to_owned();
+        moved.map_err(|source| match source {
+            StepError::Gone(place) => AdoptError::Gone { kind, place },
+            source => AdoptError::Stopped {
+                kind,
+                from: match step.action {
+                    Action::GiveBack => step.to().clone(),
+                    _ => step.from().clone(),
+                },
+                doing: mover.doing,
+                source,
             },
-            doing: mover.doing,
-            source,
         })?;
         done(step);
     }
@@ -95,15 +103,19 @@ impl Mover<'_> {
 
     async fn adopt(&mut self) -> Result<(), StepError> {
         let (from, to) = (self.record.from.clone(), self.record.to.clone());
+        let old = match self.record.from_documents {
+            true => None,
+            false => self.original().await?,
+        };
+        if old.is_none() && !self.record.from_documents && self.get(&to).await?.is_none() {
+            return self.gone(&from).await;
+        }
         self.doing = "writing down what is about to happen";
         self.record.state = State::Adopting;
         self.record.write(self.client, self.cluster(), None).await?;
 
-        let old = match self.record.from_documents {
-            true => None,
-            false => self.get(&from).await?,
-        };
         let old = match old {
+            Some(old) if self.is_let_go(&old, &to).await? => Some(old),
             Some(old) => Some(self.pause(&from, old).await?),
             None => None,
         };
@@ -123,7 +135,7 @@ impl Mover<'_> {
     async fn finish(&mut self) -> Result<(), StepError> {
         let to = self.record.to.clone();
         let Some(new) = self.get(&to).await? else {
-            return Err(StepError::unexpected(format!("{to} is gone")));
+            return Err(StepError::Gone(to));
         };
         self.unpause(&new).await?;
         self.doing = "closing the record";
@@ -133,15 +145,29 @@ impl Mover<'_> {
 
     async fn give_back(&mut self) -> Result<(), StepError> {
         let (from, to) = (self.record.from.clone(), self.record.to.clone());
+        let (adopted, original) = (self.get(&to).await?, self.get(&from).await?);
+        match (&adopted, &original) {
+            (None, None) => return self.gone(&to).await,
+            // The claim was deleted since, and what is there is somebody else's.
+            (None, Some(_)) if self.record.state == State::Adopted => return self.gone(&to).await,
+            // What this makes is paused, and bound to the same composite.
+            (Some(adopted), Some(original))
+                if !is_paused(original) || composite_of(original) != composite_of(adopted) =>
+            {
+                return Err(StepError::unexpected(format!("{from} is another claim by now: delete one of them")));
+            }
+            _ => {}
+        }
         self.doing = "writing down what is about to happen";
         self.record.state = State::Returning;
         self.record.write(self.client, self.cluster(), None).await?;
 
-        let adopted = match self.get(&to).await? {
+        let adopted = match adopted {
+            Some(adopted) if self.is_let_go(&adopted, &from).await? => Some(adopted),
             Some(adopted) => Some(self.pause(&to, adopted).await?),
             None => None,
         };
-        let original = match self.get(&from).await? {
+        let original = match original {
             Some(original) => original,
             None => {
                 let source = adopted.clone().unwrap_or_else(|| self.record.claim.clone());
@@ -155,18 +181,50 @@ impl Mover<'_> {
         self.record.remove(self.client).await
     }
 
+    /// The claim that was planned with. One that has its name by now, and another UID, is somebody else's.
+    async fn original(&self) -> Result<Option<DynamicObject>, StepError> {
+        let there = self.get(&self.record.from).await?;
+        Ok(there.filter(|there| there.metadata.uid == self.record.claim.metadata.uid))
+    }
+
+    /// There is nothing to move any more. Whoever deleted the claim wanted that, and it is not made anew out of the record.
+    async fn gone(&mut self, place: &Place) -> Result<(), StepError> {
+        if let Some(name) = self.record.composite.clone().filter(|_| !self.record.paused.composite) {
+            let bound = ask(self.composites().get_opt(&name)).await?.as_ref().and_then(claim_of);
+            if bound.is_some_and(|bound| bound == self.record.from || bound == self.record.to) {
+                self.unpause_composite(&name).await?;
+            }
+        }
+        self.record.remove(self.client).await?;
+        Err(StepError::Gone(place.clone()))
+    }
+
+    /// Whether a claim is being deleted, and its composite is bound to another one already: that it goes is what is wanted.
+    async fn is_let_go(&self, claim: &DynamicObject, other: &Place) -> Result<bool, StepError> {
+        let Some(name) = composite_of(claim).filter(|_| claim.metadata.deletion_timestamp.is_some()) else {
+            return Ok(false);
+        };
+        let composite = ask(self.composites().get_opt(name)).await?;
+        Ok(composite.as_ref().and_then(claim_of).as_ref() == Some(other))
+    }
+
     /// Takes Crossplane's hands off a claim and its composite, and answers the claim as it is then.
     async fn pause(&mut self, place: &Place, claim: DynamicObject) -> Result<DynamicObject, StepError> {
         self.doing = "pausing it";
         if claim.metadata.deletion_timestamp.is_some() {
-            return Err(StepError::unexpected(format!("{place} is being deleted")));
+            let Resource { plural, group, .. } = &self.record.kind.claim;
+            let Place { namespace, name } = place;
+            return Err(StepError::unexpected(format!(
+                "{place} is being deleted: let that end; if it is paused, with 'kubectl annotate {plural}.{group} {name} -n {namespace} \
+                 {PAUSED}-' in the control plane"
+            )));
         }
         let patch = json!({ "metadata": { "uid": claim.uid(), "annotations": { PAUSED: "true" } } });
         ask(self.claims(place).patch(&place.name, &manager(), &Patch::Merge(&patch))).await?;
         let end = Instant::now() + PATIENCE;
         loop {
             let Some(claim) = self.get(place).await? else {
-                return Err(StepError::unexpected(format!("{place} went away")));
+                return Err(StepError::Gone(place.clone()));
             };
             if has_seen_pause(&claim) {
                 if let Some(name) = composite_of(&claim) {
@@ -216,8 +274,18 @@ impl Mover<'_> {
         Ok(new)
     }
 
-    /// Lets the composite name the claim at `to` and no longer the one at `from`.
+    /// Lets the composite name the claim at `to` and no longer the one at `from`. Crossplane may write it at the same time.
     async fn bind(&mut self, claim: &DynamicObject, to: &Place, from: &Place) -> Result<(), StepError> {
+        let mut again = BIND_AGAIN;
+        loop {
+            match self.bind_as_it_is(claim, to, from).await {
+                Err(StepError::Unanswered(conflict)) if conflict.code() == Some(409) && again > 0 => again -= 1,
+                bound => return bound,
+            }
+        }
+    }
+
+    async fn bind_as_it_is(&mut self, claim: &DynamicObject, to: &Place, from: &Place) -> Result<(), StepError> {
         let Some(name) = composite_of(claim) else { return Ok(()) };
         self.doing = "binding the composite to it";
         let api = self.composites();
@@ -261,6 +329,9 @@ impl Mover<'_> {
     ) -> Result<(), StepError> {
         let Some(claim) = claim else { return Ok(()) };
         self.doing = "taking the old claim away";
+        // As it is now: a finalizer that somebody put on it meanwhile is not taken off.
+        let uid = claim.uid();
+        let Some(claim) = self.get(place).await?.filter(|claim| claim.uid() == uid) else { return Ok(()) };
         if let Some(name) = composite_of(&claim)
             && let Some(composite) = ask(self.composites().get_opt(name)).await?
         {
@@ -273,7 +344,9 @@ impl Mover<'_> {
         if claim.finalizers().iter().any(|finalizer| finalizer != FINALIZER) {
             return Err(StepError::unexpected(format!("{place} got a finalizer that is not Crossplane's")));
         }
-        let patch = json!({ "metadata": { "uid": claim.uid(), "finalizers": null } });
+        let patch = json!({ "metadata": {
+            "uid": claim.uid(), "resourceVersion": claim.resource_version(), "finalizers": null,
+        } });
         ask(api.patch(&place.name, &manager(), &Patch::Merge(&patch))).await?;
         let preconditions = Preconditions { uid: claim.uid(), resource_version: None };
         let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
@@ -286,23 +359,31 @@ impl Mover<'_> {
     async fn unpause(&mut self, claim: &DynamicObject) -> Result<(), StepError> {
         self.doing = "unpausing it";
         let Paused { claim: keep_claim, composite: keep_composite } = self.record.paused;
-        let patch = json!({ "metadata": { "annotations": { PAUSED: null } } });
         if let Some(name) = composite_of(claim).filter(|_| !keep_composite) {
-            match ask(self.composites().patch(name, &manager(), &Patch::Merge(&patch))).await {
-                Err(error) if error.code() != Some(404) => return Err(error.into()),
-                _ => {}
-            }
+            self.unpause_composite(name).await?;
         }
         if !keep_claim {
             let place = Place::new(claim.namespace().unwrap_or_default(), claim.name_any());
-            ask(self.claims(&place).patch(&place.name, &manager(), &Patch::Merge(&patch))).await?;
+            ask(self.claims(&place).patch(&place.name, &manager(), &Patch::Merge(&unpaused()))).await?;
         }
         Ok(())
+    }
+
+    async fn unpause_composite(&self, name: &str) -> Result<(), StepError> {
+        match ask(self.composites().patch(name, &manager(), &Patch::Merge(&unpaused()))).await {
+            Err(error) if error.code() != Some(404) => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 }
 
 fn manager() -> PatchParams {
     PatchParams { field_manager: Some(PLUGIN.to_owned()), ..PatchParams::default() }
+}
+
+/// What unpauses an object: a merge patch.
+fn unpaused() -> Value {
+    json!({ "metadata": { "annotations": { PAUSED: null } } })
 }
 
 /// Whether Crossplane said that it leaves the claim alone: what it had begun is over then.

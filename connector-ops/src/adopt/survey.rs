@@ -7,7 +7,7 @@ use kube::api::{Api, DynamicObject, ListParams, PostParams};
 use kube::{Client, ResourceExt};
 
 use super::kinds::{ClaimKind, Kinds};
-use super::object::{adopted, composite_of, returned};
+use super::object::{FINALIZER, adopted, composite_of, returned};
 use super::plan::{Action, Candidate, Composite, Outcome, Plan, Refused, Step, consider, places, unpausable};
 use super::record::{Paused, Place, Record, SecretName, State};
 use super::source::{Pick, Source, objects};
@@ -81,7 +81,13 @@ pub async fn survey_return(client: &Client, scheme: &Hashed, only: &[Pick]) -> R
         let kind = record.kind.claim.kind.clone();
         let refused = |why: String| Refused { kind: kind.clone(), place: record.to.clone(), why };
         let there = get(client, &record.kind, &record.to).await?;
-        let original = get(client, &record.kind, &record.from).await?;
+        // Before it was begun, and after an adoption that was broken off, it can only be the claim that was adopted.
+        let (original, another) = match get(client, &record.kind, &record.from).await? {
+            Some(there) if record.state != State::Returning && there.metadata.uid != record.claim.metadata.uid => {
+                (None, true)
+            }
+            there => (there, false),
+        };
         let bound_to = there.as_ref().and_then(composite_of).map(str::to_owned).or(record.composite.clone());
         let Some(claim) = there.as_ref().or(original.as_ref()) else {
             plan.notes.push(format!("{kind} {} is gone since, and is not given back", record.local));
@@ -95,7 +101,16 @@ pub async fn survey_return(client: &Client, scheme: &Hashed, only: &[Pick]) -> R
             plan.refused.push(refused(format!("was in the namespace {}: create it first", record.from.namespace)));
             continue;
         }
-        if original.as_ref().is_some_and(|original| there.is_some() && composite_of(original) != bound_to.as_deref()) {
+        let foreign: Vec<_> = claim.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).cloned().collect();
+        if !foreign.is_empty() {
+            plan.refused.push(refused(format!(
+                "has the finalizer {}, and whoever set it would clean up: let it be taken off first",
+                foreign.join(", ")
+            )));
+            continue;
+        }
+        let differs = |original: &DynamicObject| there.is_some() && composite_of(original) != bound_to.as_deref();
+        if another || original.as_ref().is_some_and(differs) {
             plan.refused.push(refused(format!("was {}, where there is another one by now", record.from)));
             continue;
         }
@@ -175,7 +190,7 @@ async fn from_namespace(
     for kind in kinds.namespaced.iter().filter(|_| only.is_empty()) {
         let list = ask(kind.api(client, Some(namespace)).list_metadata(&parameters)).await;
         let what = || format!("the {}.{} in {namespace}", kind.plural, kind.group);
-        let count = unread(list, what)?.items.len();
+        let count = unread(served(list), what)?.map_or(0, |list| list.items.len());
         if count > 0 {
             plan.notes.push(format!(
                 "{} in {namespace} are left out ({count}): namespaced composites are not adopted",
@@ -188,7 +203,7 @@ async fn from_namespace(
     for kind in &kinds.claims {
         let list = ask(kind.claim.api(client, Some(namespace)).list(&parameters)).await;
         let what = || format!("the {}.{} in {namespace}", kind.claim.plural, kind.claim.group);
-        for mut claim in list.map_err(|source| AdoptError::Unread { what: what(), source })?.items {
+        for mut claim in unread(served(list), what)?.into_iter().flat_map(|list| list.items) {
             // A list does not tell it of each.
             claim.types.get_or_insert_with(|| kube::api::TypeMeta {
                 api_version: format!("{}/{}", kind.claim.group, kind.claim.version),
@@ -322,6 +337,14 @@ async fn secret_in_the_way(
     Ok(there
         .filter(|secret| !secret.owner_references().iter().any(is_its))
         .map(|_| format!("asks for the Secret {name}, and {namespace} has one that is another's: let it be renamed")))
+}
+
+/// Nothing of a kind that is offered and not served: its CRD is not there yet, or gone.
+fn served<T>(list: Result<T, Unanswered>) -> Result<Option<T>, Unanswered> {
+    match list {
+        Err(missing) if missing.code() == Some(404) => Ok(None),
+        list => list.map(Some),
+    }
 }
 
 fn unread<T>(answer: Result<T, Unanswered>, what: impl FnOnce() -> String) -> Result<T, AdoptError> {
