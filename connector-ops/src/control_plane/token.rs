@@ -8,8 +8,15 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
 /// A bearer token. It shows itself to nobody.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
 pub struct Token(String);
+
+impl From<String> for Token {
+    fn from(text: String) -> Self {
+        Self::new(&text)
+    }
+}
 
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -63,6 +70,11 @@ struct Account {
 }
 
 impl Claims {
+    /// The UID of the ServiceAccount.
+    pub(crate) fn account_uid(&self) -> &str {
+        &self.kubernetes.serviceaccount.uid
+    }
+
     /// Whether it is a token of this very account, and more than half of its life is ahead. The connector renews it much
     /// later, so that a token which is younger needs no other.
     pub(crate) fn is_good(&self, namespace: &str, name: &str, uid: &str, now: i64) -> bool {

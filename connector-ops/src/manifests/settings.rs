@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::{Release, Values};
+use crate::control_plane::Token;
 
 /// The values are incomplete, or say one thing twice. The user's: the message names the values to set.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub(super) struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Server {
     pub(super) url: String,
-    pub(super) token: String,
+    pub(super) token: Token,
 }
 
 impl Settings {
@@ -94,24 +95,24 @@ fn server(values: &Values) -> Result<(Server, &str), RenderError> {
     if !spaces.host.is_empty() || !in_space.name.is_empty() {
         // `up` sets mcp.* beside spaces.*, with a token of its own.
         let name = agreed([("spaces.controlPlane.name", in_space.name.as_str()), ("mcp.name", &mcp.name)])?;
-        let token = first(&upbound.token, &mcp.token);
-        if [&spaces.host, name, token].iter().any(|part| part.is_empty()) {
+        let token = if upbound.token.is_empty() { &mcp.token } else { &upbound.token };
+        if spaces.host.is_empty() || name.is_empty() || token.is_empty() {
             return Err(RenderError::Missing(INCOMPLETE_SPACES));
         }
         let host = host(&spaces.host);
         let url = format!("https://{host}/apis/spaces.upbound.io/v1beta1/namespaces/{group}/controlplanes/{name}/k8s");
-        return Ok((Server { url, token: token.to_owned() }, ""));
+        return Ok((Server { url, token: token.clone() }, ""));
     }
-    if [&mcp.host, &mcp.name, &mcp.token].iter().all(|part| part.is_empty()) {
+    if mcp.host.is_empty() && mcp.name.is_empty() && mcp.token.is_empty() {
         return Err(RenderError::Missing(NO_CREDENTIAL));
     }
     let account = agreed([("mcp.account", mcp.account.as_str()), ("upbound.account", &upbound.account)])?;
-    let token = first(&mcp.token, &upbound.token);
-    if [&mcp.host, account, &mcp.name, token].iter().any(|part| part.is_empty()) {
+    let token = if mcp.token.is_empty() { &upbound.token } else { &mcp.token };
+    if [&mcp.host, account, &mcp.name].iter().any(|part| part.is_empty()) || token.is_empty() {
         return Err(RenderError::Missing(INCOMPLETE_MCP));
     }
     let url = format!("https://{}/v1/controlplanes/{account}/{group}/{}/k8s", host(&mcp.host), mcp.name);
-    Ok((Server { url, token: token.to_owned() }, &mcp.secret.name))
+    Ok((Server { url, token: token.clone() }, &mcp.secret.name))
 }
 
 /// The one value that is set, if any.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::control_plane::Token;
+
 /// Labels or annotations.
 pub type Labels = BTreeMap<String, String>;
 
@@ -183,7 +185,7 @@ groups! {
     }
     Upbound {
         account: String,
-        token: String,
+        token: Token,
     }
     Spaces {
         host: String,
@@ -206,7 +208,7 @@ groups! {
         name: String,
         namespace: String,
         host: String,
-        token: String,
+        token: Token,
         secret: McpSecret,
     }
     McpSecret {

@@ -34,7 +34,7 @@ impl Chart<'_> {
             false => "",
         };
         // A JSON string is one of YAML.
-        let (url, token) = (json!(server.url), json!(server.token));
+        let (url, token) = (json!(server.url), json!(server.token.reveal()));
         let kubeconfig = format!(
             "apiVersion: v1
 kind: Config
