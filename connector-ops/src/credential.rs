@@ -153,7 +153,7 @@ pub(crate) async fn of(app: &Client, installed: &Installed) -> Result<Found, Cre
     let text = String::from_utf8_lossy(&content.0);
     match Reading::of(&text) {
         Ok(reading) => {
-            let client = reading.client(&text).await;
+            let client = client(&text).await;
             Ok(Found { credential: reading.credential(secret, key, installed.renews), client })
         }
         Err(why) => Err(CredentialError::Unusable { namespace, secret, key, why }),
@@ -167,8 +167,6 @@ struct Reading {
     kind: CredentialKind,
     subject: Option<String>,
     expires: Option<Timestamp>,
-    /// What in it leads out of it, as `tokenFile`.
-    leads_out: Option<&'static str>,
 }
 
 impl Reading {
@@ -188,10 +186,7 @@ impl Reading {
             None => &Value::Null,
         };
         let (kind, subject, expires) = credential_of(user);
-        let leads_out = ["tokenFile", "client-certificate", "client-key", "exec", "auth-provider"];
-        let leads_out = leads_out.into_iter().find(|key| !user[*key].is_null());
-        let leads_out = leads_out.or_else(|| text(cluster, "certificate-authority").map(|_| "certificate-authority"));
-        Ok(Self { server: server.to_owned(), kind, subject, expires, leads_out })
+        Ok(Self { server: server.to_owned(), kind, subject, expires })
     }
 
     fn credential(self, secret: String, key: String, renews: bool) -> Credential {
@@ -199,18 +194,44 @@ impl Reading {
         let renewed = renews && kind == CredentialKind::ServiceAccountToken;
         Credential { secret, key, server, kind, subject, expires, renewed }
     }
+}
 
-    /// A client for it. What leads out of the kubeconfig is not followed: files would be other ones here, and a program that a
-    /// Secret names is not to be run by who looks at it.
-    async fn client(&self, kubeconfig: &str) -> Result<Client, String> {
-        if let Some(key) = self.leads_out {
-            return Err(format!("its kubeconfig has {key}, which only the Pod can use"));
-        }
-        let kubeconfig = Kubeconfig::from_yaml(kubeconfig).map_err(|error| error.to_string())?;
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-        let mut config = config.map_err(|error| error.to_string())?;
-        config.default_retry = false;
-        Client::try_from(config).map_err(|error| error.to_string())
+/// A client that takes the first answer.
+async fn client(kubeconfig: &str) -> Result<Client, String> {
+    let kubeconfig = Kubeconfig::from_yaml(kubeconfig).map_err(|error| error.to_string())?;
+    self_contained(&kubeconfig)?;
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    let mut config = config.map_err(|error| error.to_string())?;
+    config.default_retry = false;
+    Client::try_from(config).map_err(|error| error.to_string())
+}
+
+/// Whether the current context of a kubeconfig leads nowhere out of it. What does is not followed in one of a Secret: files would be
+/// other ones here, and a program that a Secret names is not to be run by who looks at it.
+///
+/// # Errors
+/// It does; the reason, for people.
+pub(crate) fn self_contained(kubeconfig: &Kubeconfig) -> Result<(), String> {
+    let current = kubeconfig.current_context.as_deref().unwrap_or_default();
+    let context =
+        kubeconfig.contexts.iter().find(|named| named.name == current).and_then(|named| named.context.as_ref());
+    let user = context.and_then(|context| {
+        let user = kubeconfig.auth_infos.iter().find(|named| Some(&named.name) == context.user.as_ref())?;
+        user.auth_info.as_ref()
+    });
+    let cluster = context
+        .and_then(|context| kubeconfig.clusters.iter().find(|named| named.name == context.cluster)?.cluster.as_ref());
+    let leads_out = [
+        (user.is_some_and(|user| user.token_file.is_some()), "tokenFile"),
+        (user.is_some_and(|user| user.client_certificate.is_some()), "client-certificate"),
+        (user.is_some_and(|user| user.client_key.is_some()), "client-key"),
+        (user.is_some_and(|user| user.exec.is_some()), "exec"),
+        (user.is_some_and(|user| user.auth_provider.is_some()), "auth-provider"),
+        (cluster.is_some_and(|cluster| cluster.certificate_authority.is_some()), "certificate-authority"),
+    ];
+    match leads_out.into_iter().find(|(leads, _)| *leads) {
+        Some((_, key)) => Err(format!("its kubeconfig has {key}, which only the Pod can use")),
+        None => Ok(()),
     }
 }
 

@@ -29,6 +29,7 @@ pub mod manifests;
 mod offers;
 pub mod progress;
 mod registration;
+mod review;
 pub mod status;
 pub mod uninstall;
 mod yaml;

@@ -25,6 +25,7 @@ mod workload;
 use serde_json::{Map, Value, json};
 
 pub use layers::{Layers, LayersError};
+pub(crate) use rbac::authentication_reader;
 pub use set::SetError;
 pub use settings::RenderError;
 pub use values::*;

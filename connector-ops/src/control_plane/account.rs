@@ -135,6 +135,16 @@ impl Account {
         objects
     }
 
+    /// The commands that remove it with its rights, but for the ClusterRoles, which others may share.
+    pub(crate) fn removal(&self) -> Vec<String> {
+        let Self { namespace, name } = self;
+        vec![
+            format!("kubectl delete rolebinding -n {namespace} {name} {}", self.claims_binding()),
+            format!("kubectl delete role,serviceaccount -n {namespace} {name}"),
+            format!("kubectl delete clusterrolebinding {}", self.offers_binding()),
+        ]
+    }
+
     fn rules(&self, rights: &Rights) -> Vec<Value> {
         let mut rules = Vec::new();
         if !rights.groups.is_empty() {

@@ -36,11 +36,13 @@ async fn nothing_outside_the_kubeconfig_is_used() {
         json!({"client-certificate": "/etc/passwd", "client-key": "/etc/passwd"}),
         json!({"token": "abc", "tokenFile": "/etc/passwd"}),
     ] {
-        let text = kubeconfig(user.clone());
-        let reading = Reading::of(&text).unwrap();
-        let why = reading.client(&text).await.err().unwrap_or_default();
+        let why = client(&kubeconfig(user.clone())).await.err().unwrap_or_default();
         assert!(why.contains("which only the Pod can use"), "{user}: {why}");
     }
+    let of_a_file = kubeconfig(json!({"token": "abc"}))
+        .replace("\"server\"", "\"certificate-authority\":\"/etc/passwd\",\"server\"");
+    let why = client(&of_a_file).await.err().unwrap_or_default();
+    assert!(why.contains("has certificate-authority"), "{why}");
 }
 
 #[test]

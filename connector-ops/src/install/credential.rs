@@ -195,7 +195,8 @@ pub(crate) fn kubeconfig_of(secret: &Secret, key: &str) -> Option<(String, Kubec
     Some((text, kubeconfig))
 }
 
-fn token_of(kubeconfig: &Kubeconfig) -> Option<Token> {
+/// The token of a kubeconfig that was made here.
+pub(crate) fn token_of(kubeconfig: &Kubeconfig) -> Option<Token> {
     use kube::config::AuthInfo;
     let user: Option<&AuthInfo> = kubeconfig.auth_infos.first().and_then(|named| named.auth_info.as_ref());
     // The type of tokens shows itself only by being written.

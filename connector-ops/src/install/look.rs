@@ -9,10 +9,10 @@ use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-use super::{CLAIM_NAMESPACE, CLUSTER_ID, KUBE_SYSTEM, Plan, Problem, Warning, preflight, unknown};
+use super::{ACCOUNT, CLAIM_NAMESPACE, CLUSTER_ID, KUBE_SYSTEM, Plan, Problem, Warning, preflight, unknown};
 use crate::ask::{Unanswered, ask};
 use crate::cluster::{Cluster, Side};
-use crate::control_plane::account::{CLUSTER_NAME, CLUSTER_UID, Rights, selector_of_xrds};
+use crate::control_plane::account::{Account, CLUSTER_NAME, CLUSTER_UID, Rights, selector_of_xrds};
 use crate::manifests::Values;
 use crate::progress::{Event, Tell};
 use crate::{labels, offers};
@@ -72,7 +72,7 @@ impl Plan {
                 Err(why) => problems.push(unknown(SIDE, "what the given credential may do", why)),
             };
         };
-        check_rights(control_plane, &preflight::control_plane_rights(claim_namespace, missing), problems).await;
+        check_rights(control_plane, &preflight::control_plane_rights(Some(claim_namespace), missing), problems).await;
         let rights = match self.rights(control_plane).await {
             Ok(rights) => rights,
             Err(why) => return problems.push(unknown(SIDE, "which ClusterRoles Crossplane rendered", why)),
@@ -122,6 +122,13 @@ impl Plan {
         self.expected = expected;
     }
 
+    /// Whether an account is not used any more once this is applied.
+    fn leaves(&self, account: &Account) -> bool {
+        // A Secret that the user gave may have a token of the very same one.
+        let subject = format!("system:serviceaccount:{}:{}", account.namespace, account.name);
+        self.account.as_ref() != Some(account) && self.subject != Some(subject)
+    }
+
     pub(super) fn warn(&self, existing: Option<&Deployment>, tell: Tell<'_>) {
         if let Some(endpoint) = &self.endpoint {
             let endpoint = self.endpoint_of_app(endpoint);
@@ -141,7 +148,17 @@ impl Plan {
             let (claim_namespace, cluster_id) = (claim_namespace.clone(), cluster_id.clone());
             tell(Event::Warning(Warning::Moved { claim_namespace, cluster_id }));
         }
+        if let Some(account) = before_account(existing).filter(|account| self.leaves(account)) {
+            let (name, commands) = (format!("{}/{}", account.namespace, account.name), account.removal());
+            tell(Event::Warning(Warning::AccountLeft { account: name, commands }));
+        }
     }
+}
+
+/// The account that an install has now.
+fn before_account(existing: Option<&Deployment>) -> Option<Account> {
+    let annotations = existing?.annotations();
+    Some(Account { namespace: annotations.get(CLAIM_NAMESPACE)?.clone(), name: annotations.get(ACCOUNT)?.clone() })
 }
 
 pub(super) async fn check_rights(cluster: &Cluster, rights: &[preflight::Right<'_>], problems: &mut Vec<Problem>) {

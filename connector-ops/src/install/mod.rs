@@ -33,6 +33,7 @@ use crate::ask::Unanswered;
 use crate::cluster::{Change, Cluster, Side, WriteError};
 use crate::control_plane::Endpoint;
 use crate::control_plane::account::Account;
+use crate::installed::ReleaseName;
 use crate::manifests::{Release, Values, render};
 use crate::progress::{Event, Tell};
 
@@ -49,7 +50,7 @@ pub(crate) const CLAIM_NAMESPACE: &str = "mcp-connector.upbound.io/claim-namespa
 /// Secret.
 pub(crate) const ACCOUNT: &str = "mcp-connector.upbound.io/control-plane-account";
 /// The namespace whose UID is a cluster's.
-const KUBE_SYSTEM: &str = "kube-system";
+pub(crate) const KUBE_SYSTEM: &str = "kube-system";
 
 /// What to install, where.
 #[derive(Clone, Debug)]
@@ -84,6 +85,8 @@ pub struct Plan {
     account: Option<Account>,
     /// Where the control plane is, as seen from here. `None` where the user gave a Secret.
     endpoint: Option<Endpoint>,
+    /// Whose token is in the Secret that the user gave, where it is a ServiceAccount's.
+    subject: Option<String>,
     offers: Offers,
     /// APIs that are offered and not the app cluster's own.
     expected: BTreeSet<String>,
@@ -143,6 +146,7 @@ impl Install {
 
         let found = self.control_plane.find(&app.client, &self.namespace).await?;
         let is_given = found.secret.is_some();
+        let subject = found.secret.as_ref().and_then(|given| given.subject.clone());
         self.settle(found.secret);
         let server = found.endpoint.server.clone();
         let control_plane = match found.client {
@@ -179,6 +183,7 @@ impl Install {
             control_plane,
             account: (!is_given).then(|| Account::of(&cluster_id, &self.claim_namespace)),
             endpoint: (!is_given).then_some(found.endpoint),
+            subject,
             cluster_id,
             install: self,
             offers: Offers::default(),
@@ -197,12 +202,14 @@ impl Install {
     }
 
     /// Puts into the values what the control plane is known by. What the existing product's values say of it is overruled.
-    fn settle(&mut self, secret: Option<(String, String)>) {
+    fn settle(&mut self, given: Option<target::Given>) {
         let values = &mut self.values;
         let defaults = Values::default();
         (values.spaces, values.mcp, values.upbound) = (defaults.spaces, defaults.mcp, defaults.upbound);
-        let (name, key) =
-            secret.unwrap_or_else(|| (credential::secret_name(&self.release), credential::KEY.to_owned()));
+        let (name, key) = match given {
+            Some(given) => (given.name, given.key),
+            None => (credential::secret_name(&self.release), credential::KEY.to_owned()),
+        };
         values.control_plane.kubeconfig_secret.name = name;
         values.control_plane.kubeconfig_secret.key = key;
         values.control_plane.claim_namespace.clone_from(&self.claim_namespace);
@@ -314,12 +321,22 @@ impl Plan {
         }
         let mut kept: Vec<Value> = self.of_app.clone();
         kept.extend(self.credential_secret(""));
-        for object in prune::leftover(&self.app, &self.install.release, &kept).await? {
+        let release = ReleaseName { namespace: self.install.namespace.clone(), name: self.install.release.clone() };
+        for object in prune::leftover(&self.app, &release, &kept).await? {
+            // The user may have given the very Secret that an earlier run made.
+            if object.name.resource == "secret" && object.name.name == self.credential_name() {
+                continue;
+            }
             let change = self.app.delete(&object).await?;
             tell(Event::Object { side: Side::App, object: object.name, change });
             applied.count(change);
         }
         Ok(applied)
+    }
+
+    /// The Secret with the connector's kubeconfig, whoever made it.
+    fn credential_name(&self) -> &str {
+        &self.install.values.control_plane.kubeconfig_secret.name
     }
 
     fn render(&self) -> Result<Vec<Value>, InstallError> {

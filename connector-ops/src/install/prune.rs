@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use kube::core::GroupVersionKind;
 use serde_json::Value;
 
-use crate::cluster::{Cluster, Selected, WriteError, kind_of};
+use crate::cluster::{Cluster, Name, Selected, WriteError, kind_of};
+use crate::installed::ReleaseName;
 use crate::labels;
+use crate::manifests::authentication_reader;
 
 /// All kinds that an install can consist of, in the order in which they are deleted.
 pub(crate) const KINDS: [(&str, &str, &str); 13] = [
@@ -25,17 +27,29 @@ pub(crate) const KINDS: [(&str, &str, &str); 13] = [
     ("", "v1", "ServiceAccount"),
 ];
 
-/// Everything of a release, as it is in the cluster.
-pub(crate) async fn all(app: &Cluster, release: &str) -> Result<Vec<Selected>, WriteError> {
+/// Everything of a release, as it is in the cluster. What lies in the namespace of another install is that one's, though its
+/// release may have the same name.
+pub(crate) async fn all(app: &Cluster, release: &ReleaseName) -> Result<Vec<Selected>, WriteError> {
+    let selector = labels::of_release(&release.name);
+    let reader = authentication_reader(&release.name);
+    let is_its = |object: &Selected| {
+        let Name { namespace, name, .. } = &object.name;
+        namespace.as_ref().is_none_or(|at| *at == release.namespace) || *name == reader
+    };
     let mut found = Vec::new();
     for (group, version, kind) in KINDS {
-        found.extend(app.select(&GroupVersionKind::gvk(group, version, kind), &labels::of_release(release)).await?);
+        let of_kind = app.select(&GroupVersionKind::gvk(group, version, kind), &selector).await?;
+        found.extend(of_kind.into_iter().filter(is_its));
     }
     Ok(found)
 }
 
 /// What of a release is there and not among `kept`.
-pub(super) async fn leftover(app: &Cluster, release: &str, kept: &[Value]) -> Result<Vec<Selected>, WriteError> {
+pub(super) async fn leftover(
+    app: &Cluster,
+    release: &ReleaseName,
+    kept: &[Value],
+) -> Result<Vec<Selected>, WriteError> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let kept: BTreeSet<_> = kept
         .iter()

@@ -1,13 +1,15 @@
 //! The control plane, as the user names it.
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::config::{AuthInfo, Config, KubeConfigOptions, Kubeconfig};
+use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client};
 
 use super::InstallError;
+use super::credential::token_of;
 use crate::access::Access;
 use crate::ask::ask;
 use crate::control_plane::{Endpoint, Space, Token};
+use crate::credential::self_contained;
 
 /// How the control plane is found, and by what credential it is asked.
 #[derive(Clone, Debug)]
@@ -36,8 +38,16 @@ pub(crate) struct Found {
     /// A client for it, or why there is none from here.
     pub(crate) client: Result<Client, String>,
     pub(crate) endpoint: Endpoint,
-    /// The Secret that the user gave, and the key in it.
-    pub(crate) secret: Option<(String, String)>,
+    /// The Secret that the user gave.
+    pub(crate) secret: Option<Given>,
+}
+
+/// A Secret that the user gave.
+pub(crate) struct Given {
+    pub(crate) name: String,
+    pub(crate) key: String,
+    /// Whose token it has, where it is a ServiceAccount's.
+    pub(crate) subject: Option<String>,
 }
 
 impl Target {
@@ -93,30 +103,15 @@ async fn of_secret(app: &Client, namespace: &str, name: &str, key: &str) -> Resu
     let kubeconfig = Kubeconfig::from_yaml(&text).map_err(|error| unusable(error.to_string()))?;
     let endpoint = Endpoint::of(&kubeconfig, None).map_err(|error| unusable(error.to_string()))?;
     let client = client_of_secret(&kubeconfig).await;
-    Ok(Found { client, endpoint, secret: Some((name.to_owned(), key)) })
+    let subject = token_of(&kubeconfig).and_then(|token| token.claims()).map(|claims| claims.sub);
+    Ok(Found { client, endpoint, secret: Some(Given { name: name.to_owned(), key, subject }) })
 }
 
 /// A client for a kubeconfig of a Secret. A program that it names is not to be run by who installs, and files would be other ones
 /// here.
 pub(crate) async fn client_of_secret(kubeconfig: &Kubeconfig) -> Result<Client, String> {
-    match leads_out(kubeconfig) {
-        Some(what) => Err(format!("its kubeconfig has {what}, which only the Pod can use")),
-        None => client(kubeconfig).await,
-    }
-}
-
-fn leads_out(kubeconfig: &Kubeconfig) -> Option<&'static str> {
-    let leads = |user: &AuthInfo| {
-        let files = [
-            (user.token_file.is_some(), "tokenFile"),
-            (user.client_certificate.is_some(), "client-certificate"),
-            (user.client_key.is_some(), "client-key"),
-            (user.exec.is_some(), "exec"),
-            (user.auth_provider.is_some(), "auth-provider"),
-        ];
-        files.into_iter().find_map(|(is, what)| is.then_some(what))
-    };
-    kubeconfig.auth_infos.iter().filter_map(|named| named.auth_info.as_ref()).find_map(leads)
+    self_contained(kubeconfig)?;
+    client(kubeconfig).await
 }
 
 /// A client for a kubeconfig that is not in a file.

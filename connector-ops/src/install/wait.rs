@@ -56,22 +56,17 @@ impl Plan {
     pub async fn wait(&self, patience: Duration, tell: Tell<'_>) -> Result<Vec<Available>, WaitError> {
         let end = Instant::now() + patience;
         let mut told = String::new();
-        let mut reached = None;
         loop {
             let state = match self.state().await {
                 Ok(None) => break,
                 Ok(Some(state)) => state,
                 // A cluster may be away for a moment; one that is away to the end is told.
-                Err(error) => {
-                    if Instant::now() >= end {
-                        return Err(error.into());
-                    }
-                    reached = Some(error);
+                Err(error) if Instant::now() >= end => return Err(error.into()),
+                Err(_) => {
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }
             };
-            drop(reached.take());
             if Instant::now() >= end {
                 let trouble = self.trouble().await.unwrap_or_default();
                 return Err(WaitError::Late { after: patience, state: format!("{state}{trouble}") });

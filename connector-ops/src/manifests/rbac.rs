@@ -7,6 +7,11 @@ use super::Chart;
 const API_GROUP: &str = "rbac.authorization.k8s.io";
 const API_VERSION: &str = "rbac.authorization.k8s.io/v1";
 
+/// The RoleBinding of a release that is in `kube-system`, wherever the rest is.
+pub(crate) fn authentication_reader(release: &str) -> String {
+    format!("{release}-authentication-reader")
+}
+
 impl Chart<'_> {
     /// The roles, each kind before the next as it is applied.
     pub(super) fn rbac(&self) -> Vec<Value> {
@@ -89,7 +94,7 @@ impl Chart<'_> {
     }
 
     fn authentication_reader(&self) -> Value {
-        let mut metadata = self.cluster_metadata(&format!("{}-authentication-reader", self.release.name));
+        let mut metadata = self.cluster_metadata(&authentication_reader(&self.release.name));
         metadata.insert("namespace".to_owned(), "kube-system".into());
         json!({
             "apiVersion": API_VERSION,

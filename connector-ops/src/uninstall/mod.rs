@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use connector_core::origin::name_label;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::ListParams;
 use kube::core::GroupVersionKind;
 use kube::{Api, Client, ResourceExt};
@@ -22,14 +22,15 @@ use crate::access::Access;
 use crate::ask::ask;
 use crate::cluster::{Change, Cluster, Selected, Side};
 use crate::control_plane::account::Account;
-use crate::control_plane::{Endpoint, EndpointError};
-use crate::install::credential::{KEY, kubeconfig_of, secret_name};
+use crate::control_plane::{Endpoint, EndpointError, token};
+use crate::install::credential::{KEY, kubeconfig_of, secret_name, token_of};
 use crate::install::preflight::SERVICE_LABEL;
-use crate::install::{ACCOUNT, CLAIM_NAMESPACE, CLUSTER_ID, Target, prune, target};
-use crate::installed::{self, ReleaseName};
+use crate::install::{ACCOUNT, CLAIM_NAMESPACE, CLUSTER_ID, KUBE_SYSTEM, Target, prune, target};
+use crate::installed::{self, FindError, ReleaseName};
 use crate::labels;
 use crate::progress::{Event, Tell};
 
+use account::Whose;
 pub use claims::{Claims, OfKind};
 pub use error::UninstallError;
 
@@ -70,6 +71,8 @@ pub struct Removal {
     claim_namespace: Option<String>,
     account: Option<Account>,
     claims: Result<Claims, String>,
+    /// The UID of the app cluster that has the account and the claims by now.
+    heir: Option<String>,
 }
 
 /// What could not be removed.
@@ -77,7 +80,9 @@ pub struct Removal {
 pub struct Remains {
     /// The ServiceAccount in the control plane, as `namespace/name`, which is still there with its rights.
     pub account: String,
-    /// The commands that delete it, for who may.
+    /// The UID of the app cluster that uses it by now, if that is why.
+    pub heir: Option<String>,
+    /// The commands that delete it, for who may; none where it has an heir.
     pub commands: Vec<String>,
 }
 
@@ -90,7 +95,11 @@ impl Uninstall {
         let server = self.app.config().await?.cluster_url.to_string();
         let app = Cluster::new(Side::App, self.app.client().await?);
         let version = ask(app.client.apiserver_version()).await;
-        let version = version.map_err(|source| UninstallError::Unreachable { server: server.clone(), source })?;
+        let version = version.map_err(|source| UninstallError::Unreachable {
+            side: Side::App,
+            server: server.clone(),
+            source,
+        })?;
         tell(Event::Reached { side: Side::App, server, version: version.git_version });
 
         let Self { namespace, release, .. } = &self;
@@ -102,12 +111,17 @@ impl Uninstall {
         if by.is_some_and(|by| by == labels::HELM) {
             return Err(UninstallError::InstalledByHelm { namespace: namespace.clone(), release: release.clone() });
         }
-        // Of one that was broken off, something else may be there still.
-        if deployment.is_none() && prune::all(&app, release).await?.is_empty() {
-            return Err(UninstallError::NotInstalled { namespace: namespace.clone(), release: release.clone() });
-        }
         let release_of_it = ReleaseName { namespace: namespace.clone(), name: release.clone() };
-        let installed = installed::find(&app.client, &release_of_it).await.ok();
+        let (installed, others) = match installed::find(&app.client, &release_of_it).await {
+            Ok(installed) => (Some(installed), Vec::new()),
+            Err(FindError::NotInstalled { others, .. }) => (None, others),
+            Err(FindError::Unanswered { source, .. }) => return Err(app.error("list", "Deployments")(source).into()),
+        };
+        // Of one that was broken off, something else may be there still; but what has no namespace may be that of another one.
+        let is_elsewhere = others.iter().any(|other| other.name == *release);
+        if deployment.is_none() && (is_elsewhere || prune::all(&app, &release_of_it).await?.is_empty()) {
+            return Err(UninstallError::NotInstalled { release: release_of_it, others });
+        }
         let (name, key) = match installed.as_ref().and_then(|installed| installed.credential.clone()) {
             Some(at) => (at.secret, at.key),
             None => (secret_name(release), KEY.to_owned()),
@@ -116,30 +130,45 @@ impl Uninstall {
         let secret = ask(secrets.get_opt(&name)).await.map_err(app.error("read", format!("Secret {name}")))?;
         let marks = [deployment.as_ref().map(ResourceExt::annotations), secret.as_ref().map(ResourceExt::annotations)];
         let mark = |key: &str| marks.iter().flatten().find_map(|marks| marks.get(key).cloned());
-        let (cluster_id, claim_namespace) = (mark(CLUSTER_ID), mark(CLAIM_NAMESPACE));
-        let account = mark(ACCOUNT).zip(claim_namespace.clone()).map(|(name, namespace)| Account { namespace, name });
+        let account = mark(ACCOUNT).zip(mark(CLAIM_NAMESPACE)).map(|(name, namespace)| Account { namespace, name });
+        // What the connector runs with counts, if somebody changed that.
+        let (id, at) = installed.map(|installed| (installed.cluster_id, installed.claim_namespace)).unwrap_or_default();
+        let (cluster_id, claim_namespace) = (id.or(mark(CLUSTER_ID)), at.or(mark(CLAIM_NAMESPACE)));
         let kubeconfig =
             secret.as_ref().and_then(|secret| kubeconfig_of(secret, &key)).map(|(_, kubeconfig)| kubeconfig);
         let endpoint = kubeconfig.as_ref().and_then(|kubeconfig| Endpoint::of(kubeconfig, None).ok());
 
-        let admin = self.admin(&app.client, endpoint.as_ref()).await?;
-        let admin = match admin {
-            Some(admin) => {
-                let admin = Cluster::new(Side::ControlPlane, admin);
-                ask(admin.client.apiserver_version()).await.map(|_| admin).map_err(|why| why.to_string())
+        let mut server = endpoint.as_ref().map(|endpoint| endpoint.server.clone());
+        let (mut admin, mut heir) = (self.admin(&app.client, endpoint.as_ref()).await?, None);
+        if let (Some((cluster, at)), Some(account)) = (&admin, &account) {
+            let token = kubeconfig.as_ref().and_then(token_of).and_then(|token| token.claims());
+            let known = account::Known {
+                server: server.as_deref(),
+                uid: token.as_ref().map(token::Claims::account_uid),
+                cluster: uid_of(&app.client).await,
+            };
+            match account::whose(account, cluster, at, &known).await {
+                Ok(Whose::This) => {}
+                Ok(Whose::Another(uid)) => heir = Some(uid),
+                // Somebody else's context that happens to lead there.
+                Err(UninstallError::Write(error)) if self.control_plane.is_none() && error.source.is_forbidden() => {
+                    admin = None;
+                }
+                Err(error) => return Err(error),
             }
-            None => Err("no context of the kubeconfig leads to it".to_owned()),
-        };
+        }
         let (admin, control_plane) = match (admin, &kubeconfig) {
-            (Ok(admin), _) => {
+            (Some((admin, at)), _) => {
+                server = Some(at);
                 let client = admin.client.clone();
                 (Some(admin), Ok(client))
             }
             // The connector's own credential may at least count, and delete claims.
-            (Err(_), Some(kubeconfig)) => (None, target::client_of_secret(kubeconfig).await),
-            (Err(why), None) => (None, Err(why)),
+            (None, Some(kubeconfig)) => (None, target::client_of_secret(kubeconfig).await),
+            (None, None) => (None, Err("no context of the kubeconfig leads to it".to_owned())),
         };
         let claims = match (&control_plane, &claim_namespace, &cluster_id) {
+            _ if heir.is_some() => Err("they are those of another app cluster by now".to_owned()),
             (Ok(client), Some(namespace), Some(id)) => {
                 Claims::count(client, namespace, id).await.map_err(|why| why.to_string())
             }
@@ -152,30 +181,52 @@ impl Uninstall {
             release: self.release,
             admin,
             control_plane,
-            server: endpoint.map(|endpoint| endpoint.server),
+            server,
             cluster_id,
             claim_namespace,
             account,
             claims,
+            heir,
         })
     }
 
-    async fn admin(&self, app: &Client, endpoint: Option<&Endpoint>) -> Result<Option<Client>, UninstallError> {
+    /// The control plane by a credential that may delete the account, and its URL.
+    async fn admin(
+        &self,
+        app: &Client,
+        endpoint: Option<&Endpoint>,
+    ) -> Result<Option<(Cluster, String)>, UninstallError> {
         if let Some(target) = &self.control_plane {
             let found = target.find(app, &self.namespace).await?;
-            return Ok(Some(found.client.map_err(UninstallError::Client)?));
+            let (server, client) = (found.endpoint.server, found.client.map_err(UninstallError::Client)?);
+            return match ask(client.apiserver_version()).await {
+                Ok(_) => Ok(Some((Cluster::new(Side::ControlPlane, client), server))),
+                Err(source) => Err(UninstallError::Unreachable { side: Side::ControlPlane, server, source }),
+            };
         }
         let (Some(endpoint), Ok(kubeconfig)) = (endpoint, self.contexts.read()) else { return Ok(None) };
         let leads_there = |name: &str| {
             let found: Result<Endpoint, EndpointError> = Endpoint::of(&kubeconfig, Some(name));
-            found.is_ok_and(|found| found.server == endpoint.server)
+            found.is_ok_and(|found| is_same(&found.server, &endpoint.server))
         };
         let Some(context) = kubeconfig.contexts.iter().find(|context| leads_there(&context.name)) else {
             return Ok(None);
         };
         let access = Access { context: Some(context.name.clone()), ..self.contexts.clone() };
-        Ok(Some(access.client().await?))
+        let client = access.client().await?;
+        let reached = ask(client.apiserver_version()).await.is_ok();
+        Ok(reached.then(|| (Cluster::new(Side::ControlPlane, client), endpoint.server.clone())))
     }
+}
+
+/// Whether two URLs are one.
+fn is_same(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
+}
+
+/// The UID of a cluster, if it is to be had.
+async fn uid_of(cluster: &Client) -> Option<String> {
+    ask(Api::<Namespace>::all(cluster.clone()).get_metadata_opt(KUBE_SYSTEM)).await.ok().flatten()?.uid()
 }
 
 impl Removal {
@@ -197,7 +248,13 @@ impl Removal {
         self.claim_namespace.as_deref()
     }
 
-    /// The control plane's URL as the connector has it, if that is known.
+    /// The UID of the app cluster that has the cluster id, the account and the claims by now, as after a move. None where they are
+    /// still this cluster's, or nobody may look.
+    pub fn heir(&self) -> Option<&str> {
+        self.heir.as_deref()
+    }
+
+    /// The URL of the control plane that is asked, if one is known.
     pub fn server(&self) -> Option<&str> {
         self.server.as_deref()
     }
@@ -232,7 +289,8 @@ impl Removal {
                 return Ok(());
             }
             if Instant::now() >= end {
-                return Err(UninstallError::NotForgotten { apis: known });
+                let there = there.into_iter().map(|api_service| api_service.name.name);
+                return Err(UninstallError::NotForgotten { apis: there.chain(known).collect() });
             }
             if !told && !known.is_empty() {
                 told = true;
@@ -273,6 +331,11 @@ impl Removal {
         // The account goes first where that can be: what is in the app cluster tells of it, and is needed to do it again.
         let remains = match (&self.account, &self.admin) {
             (None, _) => None,
+            (Some(account), _) if self.heir.is_some() => Some(Remains {
+                account: format!("{}/{}", account.namespace, account.name),
+                heir: self.heir.clone(),
+                commands: Vec::new(),
+            }),
             (Some(account), Some(admin)) => {
                 self.stop(tell).await?;
                 account::remove(account, admin, tell).await?;
@@ -280,10 +343,12 @@ impl Removal {
             }
             (Some(account), None) => Some(Remains {
                 account: format!("{}/{}", account.namespace, account.name),
-                commands: account::commands(account),
+                heir: None,
+                commands: account.removal(),
             }),
         };
-        for object in prune::all(&self.app, &self.release).await? {
+        let release = ReleaseName { namespace: self.namespace.clone(), name: self.release.clone() };
+        for object in prune::all(&self.app, &release).await? {
             delete(&self.app, &object, tell).await?;
         }
         Ok(remains)
@@ -292,8 +357,9 @@ impl Removal {
     /// Deletes the Deployment, so that nobody uses the account any more.
     async fn stop(&self, tell: Tell<'_>) -> Result<(), UninstallError> {
         let kind = GroupVersionKind::gvk("apps", "v1", "Deployment");
-        for deployment in self.app.select(&kind, &labels::of_release(&self.release)).await? {
-            delete(&self.app, &deployment, tell).await?;
+        let all = self.app.select(&kind, &labels::of_release(&self.release)).await?;
+        for deployment in all.iter().filter(|deployment| deployment.name.namespace.as_ref() == Some(&self.namespace)) {
+            delete(&self.app, deployment, tell).await?;
         }
         Ok(())
     }

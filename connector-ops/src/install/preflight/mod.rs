@@ -16,13 +16,12 @@ use crate::ask::{Unanswered, ask};
 use crate::labels;
 
 pub use problem::Problem;
-pub(in crate::install) use rights::{
-    EVERYTHING, Right, app_rights, connector_rights, control_plane_rights, may, missing,
-};
+pub(in crate::install) use rights::{EVERYTHING, connector_rights, may, missing};
+pub(crate) use rights::{Right, app_rights, control_plane_rights};
 pub use warning::Warning;
 
 /// The oldest minor version of Kubernetes 1 that is supported, on both sides.
-const OLDEST: u32 = 33;
+pub(crate) const OLDEST: u32 = 33;
 /// How many questions go out at a time.
 const AT_ONCE: usize = 8;
 /// The ConfigMap by which aggregated API servers recognize kube-apiserver.
@@ -55,13 +54,13 @@ pub(in crate::install) async fn aggregates(app: &Client) -> Result<bool, Unanswe
 
 /// How a namespace is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::install) enum State {
+pub(crate) enum State {
     There,
     Going,
     Missing,
 }
 
-pub(in crate::install) async fn namespace(client: &Client, name: &str) -> Result<(State, Option<String>), Unanswered> {
+pub(crate) async fn namespace(client: &Client, name: &str) -> Result<(State, Option<String>), Unanswered> {
     let found = ask(Api::<Namespace>::all(client.clone()).get_opt(name)).await?;
     Ok(match found {
         None => (State::Missing, None),

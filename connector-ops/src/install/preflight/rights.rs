@@ -2,20 +2,19 @@
 
 use connector_core::offer::Offers;
 use futures::StreamExt;
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
-use kube::api::PostParams;
-use kube::{Api, Client};
+use kube::Client;
 
 use super::AT_ONCE;
-use crate::ask::{Unanswered, ask};
+use crate::ask::Unanswered;
+use crate::review::{attributes, may_i};
 
 /// One right: verb, group, resource, namespace. `None` as namespace means everywhere.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::install) struct Right<'a> {
-    pub(in crate::install) verb: &'a str,
-    pub(in crate::install) group: &'a str,
-    pub(in crate::install) resource: &'a str,
-    pub(in crate::install) namespace: Option<&'a str>,
+pub(crate) struct Right<'a> {
+    pub(crate) verb: &'static str,
+    pub(crate) group: &'a str,
+    pub(crate) resource: &'a str,
+    pub(crate) namespace: Option<&'a str>,
 }
 
 impl Right<'_> {
@@ -29,27 +28,7 @@ impl Right<'_> {
 
 /// Whether who asks has a right.
 pub(in crate::install) async fn may(client: &Client, right: &Right<'_>) -> Result<bool, Unanswered> {
-    let (resource, subresource) = match right.resource.split_once('/') {
-        Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
-        None => (right.resource, None),
-    };
-    let attributes = ResourceAttributes {
-        verb: Some(right.verb.to_owned()),
-        group: Some(right.group.to_owned()),
-        resource: Some(resource.to_owned()),
-        subresource,
-        namespace: right.namespace.map(str::to_owned),
-        ..ResourceAttributes::default()
-    };
-    let review = SelfSubjectAccessReview {
-        spec: SelfSubjectAccessReviewSpec {
-            resource_attributes: Some(attributes),
-            ..SelfSubjectAccessReviewSpec::default()
-        },
-        ..SelfSubjectAccessReview::default()
-    };
-    let reviews = Api::<SelfSubjectAccessReview>::all(client.clone());
-    Ok(ask(reviews.create(&PostParams::default(), &review)).await?.status.is_some_and(|status| status.allowed))
+    may_i(client, attributes(right.verb, right.group, right.resource, right.namespace)).await
 }
 
 /// Those of the rights that are missing; the verbs of one resource are told together.
@@ -79,7 +58,7 @@ fn together(rights: &[&Right<'_>]) -> Vec<String> {
 }
 
 /// What it takes to write everything of an app cluster.
-pub(in crate::install) fn app_rights(namespace: &str) -> Vec<Right<'_>> {
+pub(crate) fn app_rights(namespace: &str) -> Vec<Right<'_>> {
     const NAMESPACED: [(&str, &str); 7] = [
         ("", "secrets"),
         ("", "serviceaccounts"),
@@ -99,23 +78,18 @@ pub(in crate::install) fn app_rights(namespace: &str) -> Vec<Right<'_>> {
     all.collect()
 }
 
-/// What it takes to make an account in a control plane.
-pub(in crate::install) fn control_plane_rights(claim_namespace: &str, creates_namespace: bool) -> Vec<Right<'_>> {
+/// What it takes to make an account in a control plane; in any namespace, where none is chosen yet.
+pub(crate) fn control_plane_rights(claim_namespace: Option<&str>, creates_namespace: bool) -> Vec<Right<'_>> {
     const RBAC: &str = "rbac.authorization.k8s.io";
     let namespaced = [("", "serviceaccounts"), (RBAC, "roles"), (RBAC, "rolebindings")];
     let cluster = [(RBAC, "clusterroles"), (RBAC, "clusterrolebindings")];
     let mut all = Vec::new();
     for verb in ["create", "patch"] {
-        all.extend(namespaced.map(|(group, resource)| Right {
-            verb,
-            group,
-            resource,
-            namespace: Some(claim_namespace),
-        }));
+        all.extend(namespaced.map(|(group, resource)| Right { verb, group, resource, namespace: claim_namespace }));
         all.extend(cluster.map(|(group, resource)| Right { verb, group, resource, namespace: None }));
     }
     let token = "serviceaccounts/token";
-    all.push(Right { verb: "create", group: "", resource: token, namespace: Some(claim_namespace) });
+    all.push(Right { verb: "create", group: "", resource: token, namespace: claim_namespace });
     if creates_namespace {
         all.push(Right { verb: "create", group: "", resource: "namespaces", namespace: None });
     }

@@ -53,6 +53,13 @@ pub enum Warning {
         /// The former cluster id.
         cluster_id: String,
     },
+    /// The install had an account in the control plane, which it does not use any more.
+    AccountLeft {
+        /// The account, as `namespace/name`.
+        account: String,
+        /// The commands that delete it.
+        commands: Vec<String>,
+    },
     /// The control plane's way in takes no ServiceAccount's token, so the given one is used.
     GivenTokenUsed,
     /// The control plane cannot be looked at from here; perhaps the connector reaches it.
@@ -98,9 +105,17 @@ impl fmt::Display for Warning {
             ),
             Self::Moved { claim_namespace, cluster_id } => write!(
                 f,
-                "the claims of cluster id {cluster_id:?} in namespace {claim_namespace:?} stay in the control plane with the account \
-                 there, and are not shown in the app cluster any more"
+                "the claims of cluster id {cluster_id:?} in namespace {claim_namespace:?} stay in the control plane, and are not shown \
+                 in the app cluster any more"
             ),
+            Self::AccountLeft { account, commands } => {
+                write!(
+                    f,
+                    "ServiceAccount {account} stays in the control plane with its rights and its token, and is not used here any \
+                     more; when this is installed, and if no other cluster uses it, delete it there with:"
+                )?;
+                commands.iter().try_for_each(|command| write!(f, "\n  {command}"))
+            }
             Self::GivenTokenUsed => f.write_str(
                 "the control plane does not take a ServiceAccount's token by this way: the connector uses the given token, with \
                  all its rights and until it expires",
