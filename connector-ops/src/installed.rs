@@ -9,6 +9,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, PodSpec};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
+use serde_json::Value;
 use thiserror::Error;
 
 use crate::ask::{Unanswered, ask};
@@ -96,6 +97,8 @@ pub(crate) struct Installed {
     pub(crate) serving_certificate: Option<SecretKey>,
     pub(crate) connection_secrets: bool,
     pub(crate) events: bool,
+    /// Whether Secrets that claims consume are copied to the control plane.
+    pub(crate) input_secrets: bool,
     pub(crate) host_network: bool,
     /// The ClusterRole that owns what the connector makes by itself.
     pub(crate) owner: Option<String>,
@@ -185,10 +188,17 @@ async fn read(release: &ReleaseName, deployment: &Deployment, config_maps: &Api<
         serving_certificate: options.get("tls-cert-file").and_then(|path| mounted(&template, &path)),
         connection_secrets: flag("connection-secrets"),
         events: flag("events"),
+        input_secrets: options.get("apis").is_some_and(|apis| has_input_secrets(&apis)),
         host_network: template.host_network == Some(true),
         owner: options.get("owner"),
         renews: options.get("credential-secret").is_some(),
     }
+}
+
+/// Whether an entry of `apis`, which only the file of `--config` has, names fields with Secrets that claims consume.
+fn has_input_secrets(apis: &str) -> bool {
+    let apis: Vec<Value> = serde_json::from_str(apis).unwrap_or_default();
+    apis.iter().any(|api| api["input-secrets"].as_array().is_some_and(|paths| !paths.is_empty()))
 }
 
 /// The Secret whose key is the file at `path` of the container.
@@ -232,6 +242,7 @@ pub(crate) mod testing {
             serving_certificate: None,
             connection_secrets: true,
             events: true,
+            input_secrets: false,
             host_network: false,
             owner: None,
             renews: false,

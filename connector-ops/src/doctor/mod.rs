@@ -171,7 +171,7 @@ async fn look(patient: &Patient, findings: &mut Vec<Finding>) -> bool {
         findings.extend(front::look(app, installed, registrations.as_ref(), &patient.commands).await);
         findings.extend(rights::in_app_cluster(app, installed, &patient.commands).await);
     } else {
-        findings.extend(rights::to_install_here(app, &patient.release.namespace).await);
+        findings.extend(rights::to_install_here(app, &patient.release.namespace, &patient.commands).await);
     }
     let offers = control_plane(patient, installed.as_ref(), findings).await;
     let mut told: Vec<String> = Vec::new();
@@ -245,7 +245,7 @@ async fn control_plane(
         }
     }
     if !own && installed.is_none() {
-        findings.extend(rights::to_install_there(&client).await);
+        findings.extend(rights::to_install_there(&client, claim_namespace.as_deref(), &patient.commands).await);
     }
     Some(offers)
 }

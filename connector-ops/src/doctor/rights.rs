@@ -2,17 +2,16 @@
 
 use connector_core::offer::Offers;
 use futures::{StreamExt, stream};
-use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
-    SubjectAccessReviewSpec,
-};
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::api::PostParams;
 use kube::{Api, Client};
 
 use super::{Commands, Finding, Level};
 use crate::ask::{Unanswered, ask};
 use crate::credential::{Credential, CredentialKind, service_account};
+use crate::install::preflight::{self, State, app_rights, control_plane_rights, namespace};
 use crate::installed::Installed;
+use crate::review::{attributes, may_i};
 
 /// How many questions are under way at a time.
 const AT_ONCE: usize = 8;
@@ -30,15 +29,15 @@ struct Right {
     name: Option<String>,
     /// In one namespace only.
     namespace: Option<String>,
-    verbs: &'static [&'static str],
+    verbs: Vec<&'static str>,
     /// What does not work without.
     purpose: &'static str,
     level: Level,
 }
 
 impl Right {
-    fn new(group: &str, resource: &str, verbs: &'static [&'static str], purpose: &'static str) -> Self {
-        let (group, resource) = (group.to_owned(), resource.to_owned());
+    fn new(group: &str, resource: &str, verbs: &[&'static str], purpose: &'static str) -> Self {
+        let (group, resource, verbs) = (group.to_owned(), resource.to_owned(), verbs.to_vec());
         Self { group, resource, name: None, namespace: None, verbs, purpose, level: Level::Error }
     }
 
@@ -55,19 +54,8 @@ impl Right {
     }
 
     fn attributes(&self, verb: &str) -> ResourceAttributes {
-        let (resource, subresource) = match self.resource.split_once('/') {
-            Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
-            None => (self.resource.as_str(), None),
-        };
-        ResourceAttributes {
-            group: Some(self.group.clone()),
-            resource: Some(resource.to_owned()),
-            subresource,
-            name: self.name.clone(),
-            namespace: self.namespace.clone(),
-            verb: Some(verb.to_owned()),
-            ..ResourceAttributes::default()
-        }
+        let of_all = attributes(verb, &self.group, &self.resource, self.namespace.as_deref());
+        ResourceAttributes { name: self.name.clone(), ..of_all }
     }
 
     /// As `kubectl create role --resource` takes it.
@@ -91,9 +79,8 @@ pub(super) struct Grant {
 impl Grant {
     /// The right to know what a control plane offers.
     pub(super) fn definitions(credential: Option<&Credential>) -> Self {
-        let verbs = &["get", "list", "watch"];
-        let right = Right::new("apiextensions.crossplane.io", "compositeresourcedefinitions", verbs, "");
-        Self { right, verbs: verbs.to_vec(), subject: subject(credential) }
+        let right = Right::new("apiextensions.crossplane.io", "compositeresourcedefinitions", READ, "");
+        Self { right, verbs: READ.to_vec(), subject: subject(credential) }
     }
 
     /// The commands that give them.
@@ -140,6 +127,8 @@ fn subject(credential: Option<&Credential>) -> String {
 const READ: &[&str] = &["get", "list", "watch"];
 const LEASE: &[&str] = &["get", "update"];
 const CREATE: &[&str] = &["create"];
+/// What does not work without the rights to input secrets.
+const INPUTS: &str = "the Secrets that claims consume are not copied";
 
 /// What the connector's ServiceAccount needs in the app cluster.
 fn needed_here(installed: &Installed) -> Vec<Right> {
@@ -182,6 +171,9 @@ fn needed_here(installed: &Installed) -> Vec<Right> {
     if installed.connection_secrets {
         let verbs = &["list", "watch", "create", "patch", "delete"];
         rights.push(Right::new("", "secrets", verbs, "connection Secrets do not come back"));
+    }
+    if installed.input_secrets {
+        rights.push(Right::new("", "secrets", READ, INPUTS));
     }
     if installed.events {
         let verbs = &["get", "list", "create", "patch"];
@@ -264,6 +256,10 @@ impl InControlPlane<'_> {
         if installed.connection_secrets {
             rights.push(Right::new("", "secrets", READ, "connection Secrets do not come back").within(namespace));
         }
+        if installed.input_secrets {
+            let verbs = &["get", "list", "watch", "create", "patch", "delete"];
+            rights.push(Right::new("", "secrets", verbs, INPUTS).within(namespace));
+        }
         if installed.events {
             let events = Right::new("", "events", &["list", "watch"], "events about claims do not come back");
             rights.push(events.within(namespace).wished());
@@ -273,62 +269,46 @@ impl InControlPlane<'_> {
 }
 
 /// What who installs it needs in the app cluster.
-pub(super) async fn to_install_here(app: &Client, namespace: &str) -> Vec<Finding> {
-    let purpose = "the connector cannot be installed";
-    let objects = [
-        ("apps", "deployments"),
-        ("", "services"),
-        ("", "serviceaccounts"),
-        ("", "secrets"),
-        ("policy", "poddisruptionbudgets"),
-        ("rbac.authorization.k8s.io", "roles"),
-        ("rbac.authorization.k8s.io", "rolebindings"),
-    ];
-    let mut rights: Vec<Right> =
-        objects.map(|(group, resource)| Right::new(group, resource, CREATE, purpose).within(namespace)).into();
-    for resource in ["clusterroles", "clusterrolebindings"] {
-        rights.push(Right::new("rbac.authorization.k8s.io", resource, CREATE, purpose));
-    }
-    let asked = Asked {
-        check: "rights-app-cluster",
-        who: "you",
-        place: HERE,
-        subject: "--user=YOU".to_owned(),
-        kubectl: "kubectl",
-    };
+pub(super) async fn to_install_here(app: &Client, namespace: &str, commands: &Commands) -> Vec<Finding> {
+    let rights = of_install(&app_rights(namespace), "the connector cannot be installed");
+    let (check, who, subject) = ("rights-app-cluster", "you", "--user=YOU".to_owned());
+    let asked = Asked { check, who, place: HERE, subject, kubectl: &commands.app };
     asked.look(rights, |attributes| may_i(app, attributes)).await
 }
 
 /// What who installs it needs in the control plane.
-pub(super) async fn to_install_there(control_plane: &Client) -> Vec<Finding> {
-    let purpose = "the connector's account cannot be made";
-    let objects = [
-        ("", "namespaces"),
-        ("", "serviceaccounts"),
-        ("", "serviceaccounts/token"),
-        ("rbac.authorization.k8s.io", "roles"),
-        ("rbac.authorization.k8s.io", "rolebindings"),
-        ("rbac.authorization.k8s.io", "clusterroles"),
-        ("rbac.authorization.k8s.io", "clusterrolebindings"),
-    ];
-    let rights = objects.map(|(group, resource)| Right::new(group, resource, CREATE, purpose)).into();
-    let asked = Asked {
-        check: "rights-control-plane",
-        who: "you",
-        place: THERE,
-        subject: "--user=YOU".to_owned(),
-        kubectl: "kubectl",
+pub(super) async fn to_install_there(
+    control_plane: &Client,
+    claim_namespace: Option<&str>,
+    commands: &Commands,
+) -> Vec<Finding> {
+    let is_there = match claim_namespace {
+        Some(name) => matches!(namespace(control_plane, name).await, Ok((State::There, _))),
+        None => false,
     };
+    let rights = control_plane_rights(claim_namespace, !is_there);
+    let rights = of_install(&rights, "the connector's account cannot be made");
+    let (check, who, subject) = ("rights-control-plane", "you", "--user=YOU".to_owned());
+    let asked = Asked { check, who, place: THERE, subject, kubectl: &commands.control_plane };
     asked.look(rights, |attributes| may_i(control_plane, attributes)).await
 }
 
-async fn may_i(cluster: &Client, attributes: ResourceAttributes) -> Result<bool, Unanswered> {
-    let spec =
-        SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..SelfSubjectAccessReviewSpec::default() };
-    let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
-    let reviews = Api::<SelfSubjectAccessReview>::all(cluster.clone());
-    let review = ask(reviews.create(&PostParams::default(), &review)).await?;
-    Ok(review.status.is_some_and(|status| status.allowed))
+/// The rights that an install looks for, those of one resource together.
+fn of_install(needed: &[preflight::Right<'_>], purpose: &'static str) -> Vec<Right> {
+    let mut rights: Vec<Right> = Vec::new();
+    for preflight::Right { verb, group, resource, namespace } in needed {
+        let is_of = |right: &&mut Right| {
+            right.group == *group && right.resource == *resource && right.namespace.as_deref() == *namespace
+        };
+        match rights.iter_mut().find(is_of) {
+            Some(right) => right.verbs.push(verb),
+            None => {
+                let right = Right::new(group, resource, &[*verb], purpose);
+                rights.push(Right { namespace: namespace.map(str::to_owned), ..right });
+            }
+        }
+    }
+    rights
 }
 
 /// Of whom rights are asked, and how they are given.
@@ -412,12 +392,14 @@ mod tests {
     #[test]
     fn an_install_may_do_what_is_asked_for() {
         let values = "controlPlane.claimNamespace=claims,controlPlane.kubeconfigSecret.name=credential";
-        let values = Layers::default().set(values).unwrap().values().unwrap();
+        let apis = "apis:\n- {group: example.org, kind: Database, input-secrets: [spec.password]}\n";
+        let values = Layers::default().file("apis", apis).unwrap().set(values).unwrap().values().unwrap();
         let objects = render(&values, &Release::new("connector", "kube-system")).unwrap();
         let rules: Vec<&Value> = objects.iter().filter_map(|object| object["rules"].as_array()).flatten().collect();
         let mut installed = crate::installed::testing::installed();
         installed.owner = Some("connector-registrar".to_owned());
         installed.renews = true;
+        installed.input_secrets = true;
         installed.credential =
             Some(crate::installed::SecretKey { secret: "credential".to_owned(), key: "kubeconfig".to_owned() });
         for right in needed_here(&installed) {
@@ -425,7 +407,7 @@ mod tests {
             if ["subjectaccessreviews", "configmaps"].contains(&right.resource.as_str()) {
                 continue;
             }
-            for verb in right.verbs {
+            for verb in &right.verbs {
                 assert!(rules.iter().any(|rule| gives(rule, &right, verb)), "{verb} {right:?}");
             }
         }

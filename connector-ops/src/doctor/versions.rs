@@ -7,9 +7,10 @@ use kube::{Api, Client, ResourceExt};
 
 use super::{Commands, Finding};
 use crate::ask::ask;
+use crate::install::preflight::OLDEST;
 
 /// The minors of Kubernetes that the connector is tested with, on either side.
-const SUPPORTED: std::ops::RangeInclusive<u16> = 33..=37;
+const SUPPORTED: std::ops::RangeInclusive<u32> = OLDEST..=37;
 
 pub(super) fn kubernetes(check: &'static str, cluster: &str, version: &Info) -> Finding {
     // Some distributions add to it, as `33+`.
