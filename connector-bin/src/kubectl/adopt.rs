@@ -1,6 +1,6 @@
 //! `kubectl connector adopt`: claims that were made elsewhere, under a cluster's origin, and back.
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,9 +10,10 @@ use connector_core::origin::{ClusterId, Hashed};
 use connector_ops::Access;
 use connector_ops::adopt::{Action, Pick, Plan, Request, Source, Step, carry_out, survey, survey_return};
 
+use crate::clusters::label;
 use crate::table::Table;
-use crate::told::count;
-use crate::{Outcome, install};
+use crate::told::{count, print, say};
+use crate::{Outcome, question};
 
 /// Bring claims that were made elsewhere under the origin of an app cluster, and back.
 ///
@@ -30,7 +31,7 @@ use crate::{Outcome, install};
 #[command(verbatim_doc_comment)]
 pub(crate) struct AdoptArgs {
     /// Namespace of the control plane that holds the claims of the app cluster; created if it is missing
-    #[arg(value_name = "CLAIM-NAMESPACE", value_parser = install::namespace)]
+    #[arg(value_name = "CLAIM-NAMESPACE", value_parser = label)]
     claim_namespace: String,
 
     /// Only these: KIND or KIND/NAME [default: all]
@@ -50,7 +51,7 @@ pub(crate) struct AdoptArgs {
     cluster: ClusterId,
 
     /// Namespace of the control plane where the claims are
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["file", "undo"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["file", "undo"], value_parser = label)]
     from_namespace: Option<String>,
 
     /// Only claims with these labels
@@ -62,7 +63,7 @@ pub(crate) struct AdoptArgs {
     file: Vec<PathBuf>,
 
     /// Namespace of the app cluster where the claims appear [default: the one that they are in]
-    #[arg(long, value_name = "NAME", conflicts_with = "undo", value_parser = install::namespace)]
+    #[arg(long, value_name = "NAME", conflicts_with = "undo", value_parser = label)]
     to_namespace: Option<String>,
 
     /// Keep the names of connection Secrets in the control plane; users of the app cluster see the same name either way
@@ -89,8 +90,11 @@ pub(crate) struct AdoptArgs {
 pub(crate) async fn run(args: AdoptArgs) -> Outcome {
     let scheme = Hashed { cluster: args.cluster, claim_namespace: args.claim_namespace };
     let access = Access { kubeconfig: args.kubeconfig, context: args.context };
+    let control_plane = access.client().await?;
+    // Nothing else shows whether the right context was chosen.
+    say(format_args!("control plane: {}", access.config().await?.cluster_url.to_string().trim_end_matches('/')));
     let plan = if args.undo {
-        survey_return(&access.client().await?, &scheme, &args.only).await?
+        survey_return(&control_plane, &scheme, &args.only).await?
     } else {
         let source = match (args.from_namespace, args.file.is_empty()) {
             (Some(namespace), _) => Source::Namespace { namespace, only: args.only, selector: args.selector },
@@ -110,37 +114,38 @@ pub(crate) async fn run(args: AdoptArgs) -> Outcome {
             keep_secret_names: args.keep_secret_names,
             unpause: args.unpause,
         };
-        survey(&access.client().await?, &request).await?
+        survey(&control_plane, &request).await?
     };
     show(&plan)?;
     if !plan.refused.is_empty() {
         for refused in &plan.refused {
-            eprintln!("error: {} {} {}", refused.kind, refused.place, refused.why);
+            say(format_args!("error: {} {} {}", refused.kind, refused.place, refused.why));
         }
-        eprintln!("Nothing is done. Mend it, or name the claims that are to be moved");
+        say("Nothing is done. Mend it, or name the claims that are to be moved");
         return Ok(ExitCode::FAILURE);
     }
     if plan.steps.is_empty() {
-        eprintln!("Nothing to do");
+        say("Nothing to do");
         return Ok(ExitCode::SUCCESS);
     }
     if args.dry_run {
         return Ok(ExitCode::SUCCESS);
     }
+    let agreed = || question::agreed("\nDo it?", "say --yes to do it, or --dry-run to see the plan only");
     if !args.yes && !agreed()? {
-        eprintln!("Nothing is done");
+        say("Nothing is done");
         return Ok(ExitCode::FAILURE);
     }
-    carry_out(&access.client().await?, &plan, |step| eprintln!("{}", told(step))).await?;
-    eprintln!("{} done", count(plan.steps.len(), "claim"));
+    carry_out(&control_plane, &plan, |step| say(told(step))).await?;
+    say(format_args!("{} done", count(plan.steps.len(), "claim")));
     if plan.steps.iter().any(Step::stays_paused) {
-        eprintln!("What came out of files is paused. Look at it, then run it with --unpause");
+        say("What came out of files is paused. Look at it, then run it with --unpause");
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn show(plan: &Plan) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = String::new();
     if !plan.steps.is_empty() {
         let mut table = Table::new(&["ACTION", "KIND", "FROM", "TO", "LOCAL", "COMPOSITE", "SECRET"]);
         for step in &plan.steps {
@@ -165,24 +170,25 @@ fn show(plan: &Plan) -> anyhow::Result<()> {
             table.row(cells.map(str::to_owned).to_vec());
         }
         for line in table.lines() {
-            writeln!(out, "{line}")?;
+            out += &line;
+            out.push('\n');
         }
     }
     if let Some(namespace) = plan.creates_namespace().filter(|_| !plan.steps.is_empty()) {
-        writeln!(out, "\nThe namespace {namespace} is created.")?;
+        out += &format!("\nThe namespace {namespace} is created.\n");
     }
     let noted = plan.steps.iter().filter(|step| !step.notes.is_empty());
     for (number, step) in noted.enumerate() {
         if number == 0 {
-            writeln!(out)?;
+            out.push('\n');
         }
         for note in &step.notes {
-            writeln!(out, "{} {}: {note}", step.kind(), step.from())?;
+            out += &format!("{} {}: {note}\n", step.kind(), step.from());
         }
     }
-    out.flush()?;
+    print(&out)?;
     for note in &plan.notes {
-        eprintln!("{note}");
+        say(note);
     }
     Ok(())
 }
@@ -203,17 +209,6 @@ fn told(step: &Step) -> String {
         Action::Unpause => format!("{kind} {local} is not paused any more"),
         Action::GiveBack => format!("{kind} {to} is {from} again"),
     }
-}
-
-fn agreed() -> anyhow::Result<bool> {
-    anyhow::ensure!(
-        std::io::stdin().is_terminal(),
-        "nobody to ask: say --yes to do it, or --dry-run to see the plan only"
-    );
-    eprint!("\nDo it? [y/N] ");
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 fn read(file: &PathBuf) -> anyhow::Result<String> {

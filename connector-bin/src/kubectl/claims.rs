@@ -13,7 +13,9 @@ use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 
 use crate::Outcome;
+use crate::clusters::label;
 use crate::table::{Table, age};
+use crate::told::say;
 
 /// Show every connected cluster with its claims, in the control plane.
 ///
@@ -31,7 +33,7 @@ pub(crate) struct ClaimsArgs {
     context: Option<String>,
 
     /// Only in this claim namespace of the control plane [default: all; the context's namespace does not count]
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", value_parser = label)]
     namespace: Option<String>,
 
     /// In all claim namespaces, which is the default
@@ -89,7 +91,7 @@ pub(crate) async fn run(args: ClaimsArgs) -> Outcome {
     let listing = list(&control_plane, &selection).await?;
     listing.unread.iter().for_each(tell);
     if selection.claim_namespace.is_none() && listing.unread.iter().any(|unread| unread.forbidden) {
-        eprintln!("With -n NAMESPACE only one claim namespace is asked for, where you may be allowed to.");
+        say("With -n NAMESPACE only one claim namespace is asked for, where you may be allowed to.");
     }
     match printer.all(&listing.claims) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
@@ -98,15 +100,15 @@ pub(crate) async fn run(args: ClaimsArgs) -> Outcome {
     if listing.claims.is_empty() && listing.unread.is_empty() && matches!(args.output, None | Some(Output::Wide)) {
         let of = selection.cluster.map_or_else(String::new, |cluster| format!(" of cluster {cluster}"));
         match selection.claim_namespace {
-            Some(namespace) => eprintln!("No claims{of} found in {namespace} namespace."),
-            None => eprintln!("No claims{of} found"),
+            Some(namespace) => say(format_args!("No claims{of} found in {namespace} namespace.")),
+            None => say(format_args!("No claims{of} found")),
         }
     }
     Ok(if listing.unread.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn tell(Unread { resource, message, .. }: &Unread) {
-    eprintln!("error: {resource} cannot be listed: {message}");
+    say(format_args!("error: {resource} cannot be listed: {message}"));
 }
 
 /// Prints claims in one of the forms.

@@ -17,11 +17,11 @@ pub(crate) struct AppCluster {
     context: Option<String>,
 
     /// Namespace of the app cluster where the connector is installed
-    #[arg(short, long, value_name = "NAME", default_value = "kube-system")]
+    #[arg(short, long, value_name = "NAME", default_value = "kube-system", value_parser = label)]
     pub(crate) namespace: String,
 
     /// Name of the installation, of which everything in the app cluster is named
-    #[arg(long, value_name = "NAME", default_value = "connector")]
+    #[arg(long, value_name = "NAME", default_value = "connector", value_parser = label)]
     pub(crate) release: String,
 }
 
@@ -57,5 +57,29 @@ impl ControlPlane {
     /// Whether the options say which control plane is meant.
     pub(crate) fn is_context_given(&self) -> bool {
         self.control_plane_context.is_some() || self.control_plane_kubeconfig.is_some()
+    }
+}
+
+/// A name that a namespace can have, and so any object (RFC 1123 label).
+pub(crate) fn label(name: &str) -> Result<String, String> {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let valid =
+        (1..=63).contains(&name.len()) && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-');
+    if valid {
+        return Ok(name.to_owned());
+    }
+    Err("it is no name: use 1 to 63 of a-z, 0-9 and -, alphanumeric at both ends".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_labels() {
+        assert!(label("my-app-ns-1").is_ok());
+        for wrong in ["", "My", "-a", "a-", "a.b", &"a".repeat(64)] {
+            assert!(label(wrong).is_err(), "{wrong}");
+        }
     }
 }

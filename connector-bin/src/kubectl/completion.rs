@@ -4,13 +4,13 @@
 #[cfg(test)]
 mod tests;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Arg, Args, Command, CommandFactory, ValueEnum};
 use clap_complete::Shell;
 use kube::config::Kubeconfig;
 
+use crate::told::print;
 use crate::{Cli, Outcome};
 
 /// The name of the program itself, which scripts complete.
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &CompletionArgs) -> Outcome {
         Some(shell) => clap_complete::generate(shell, &mut Cli::command().bin_name(PROGRAM), PROGRAM, &mut script),
         None => script.extend_from_slice(HELPER.as_bytes()),
     }
-    std::io::stdout().write_all(&script)?;
+    print(&String::from_utf8(script)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -80,10 +80,8 @@ pub(crate) fn complete(args: &CompleteArgs) -> Outcome {
     cli.build();
     let (begun, before) = args.words.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
     let Answer { words, directive } = answer(&cli, before, begun, &contexts);
-    for word in words {
-        println!("{word}");
-    }
-    println!(":{directive}");
+    let words: String = words.iter().map(|word| format!("{word}\n")).collect();
+    print(&format!("{words}:{directive}\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 

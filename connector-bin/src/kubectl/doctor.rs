@@ -7,7 +7,8 @@ use connector_ops::doctor::{Commands, Finding, Level, Patient, Report, doctor};
 use connector_ops::{Access, ReleaseName};
 
 use crate::Outcome;
-use crate::clusters::{AppCluster, ControlPlane};
+use crate::clusters::{AppCluster, ControlPlane, label};
+use crate::told::print;
 
 /// Look at everything that the connector needs, before it is installed and after, and say how to mend what is wrong.
 ///
@@ -22,7 +23,7 @@ pub(crate) struct DoctorArgs {
     control_plane: ControlPlane,
 
     /// Namespace of the control plane for the claims of this cluster [default: that of the install]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = label)]
     claim_namespace: Option<String>,
 
     /// Id of this cluster [default: that of the install]
@@ -63,7 +64,7 @@ pub(crate) async fn run(args: DoctorArgs) -> Outcome {
         Some(Output::Yaml) => serde_saphyr::to_string(&report)?,
         None => told(&report),
     };
-    print!("{printed}");
+    print(&printed)?;
     Ok(if report.healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

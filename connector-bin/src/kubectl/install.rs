@@ -14,10 +14,10 @@ use connector_core::origin::ClusterId;
 use connector_ops::install::{Applied, Available, Install, Manifests, Target};
 use connector_ops::manifests::{Layers, Values};
 
-use crate::clusters::{AppCluster, ControlPlane};
-use crate::space::SpaceOptions;
+use crate::clusters::{AppCluster, ControlPlane, label};
+use crate::space::{SpaceOptions, token_on_command_line};
 use crate::table::Table;
-use crate::told::{count, tell};
+use crate::told::{count, print, say, tell};
 use crate::{Outcome, duration};
 
 /// Connect this cluster to a control plane: its claim APIs appear here
@@ -37,7 +37,7 @@ pub(crate) struct InstallArgs {
     control_plane: String,
 
     /// Namespace of the control plane for the claims of this cluster, and of no other
-    #[arg(value_name = "CLAIM-NAMESPACE", value_parser = namespace)]
+    #[arg(value_name = "CLAIM-NAMESPACE", value_parser = label)]
     claim_namespace: String,
 
     #[command(flatten)]
@@ -99,6 +99,7 @@ pub(crate) struct InstallArgs {
 }
 
 pub(crate) async fn run(args: InstallArgs) -> Outcome {
+    args.check()?;
     let values = args.values()?;
     let target = args.target(&values)?;
     let install = Install {
@@ -114,22 +115,30 @@ pub(crate) async fn run(args: InstallArgs) -> Outcome {
     };
     let plan = install.plan(&tell).await?;
     if args.dry_run {
-        print!("{}", printed(&plan.manifests())?);
+        print(&printed(&plan.manifests())?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let applied = plan.apply(&tell).await?;
-    eprintln!("{}", summary(applied));
+    say(summary(applied));
     if args.wait {
         let available = plan.wait(args.timeout, &tell).await.context(
             "everything is installed, and does not work yet; 'kubectl connector doctor' tells what is in the way, and this \
              command goes on from here",
         )?;
-        print!("{}", listed(&available));
+        print(&listed(&available))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 impl InstallArgs {
+    /// Whether the options may be as they are; before anything is done.
+    fn check(&self) -> Result<(), clap::Error> {
+        const TOKENS: [&str; 2] = ["upbound.token", "mcp.token"];
+        let set = self.set.iter().flat_map(|set| set.split(','));
+        let mut keys = set.map(|set| set.split('=').next().unwrap_or_default());
+        if keys.any(|key| TOKENS.contains(&key.trim())) { Err(token_on_command_line()) } else { self.space.check() }
+    }
+
     /// The values, of which options count before files and `--set`.
     fn values(&self) -> anyhow::Result<Values> {
         let mut layers = Layers::default();
@@ -185,17 +194,6 @@ fn parts(image: &str) -> (&str, &str, &str) {
         Some((repository, tag)) if !tag.contains('/') => (repository, tag, digest),
         _ => (name, "", digest),
     }
-}
-
-/// A name that a namespace can have (RFC 1123 label).
-pub(crate) fn namespace(name: &str) -> Result<String, String> {
-    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    let valid =
-        (1..=63).contains(&name.len()) && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-');
-    if valid {
-        return Ok(name.to_owned());
-    }
-    Err("it is not a namespace's name: use 1 to 63 of a-z, 0-9 and -, alphanumeric at both ends".to_owned())
 }
 
 fn summary(applied: Applied) -> String {

@@ -5,13 +5,13 @@
 //! | `clusters` | the options that say which clusters are meant |
 //! | `completion` | completion in shells, directly and through kubectl |
 //! | `manual` | man pages |
+//! | `question` | what is asked before something is done that cannot be undone |
 //! | `space` | the options that name a control plane in a Space |
 //! | `table`, `told`, `duration` | text for people, and of people |
 //!
 //! Every other module is the command of its name: its options, and how its result is told. What it does is in `connector-ops`.
 
 #![allow(rustdoc::broken_intra_doc_links, reason = "comments of options are text for a terminal")]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "results go to stdout, progress and errors to stderr")]
 
 mod adopt;
 mod claims;
@@ -21,6 +21,7 @@ mod doctor;
 mod duration;
 mod install;
 mod manual;
+mod question;
 mod space;
 mod status;
 mod table;
@@ -31,6 +32,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use connector_proxy::Chain;
+
+use crate::told::say;
 
 /// Installs, observes and moves control plane connectors.
 #[derive(Parser)]
@@ -75,7 +78,12 @@ async fn main() -> ExitCode {
         Command::Man(args) => manual::run(&args),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("error: {}", Chain(error.as_ref()));
+        // Of options that only the command itself can tell to be wrong.
+        if let Some(usage) = error.downcast_ref::<clap::Error>() {
+            say(usage);
+            return ExitCode::from(2);
+        }
+        say(format_args!("error: {}", Chain(error.as_ref())));
         ExitCode::FAILURE
     })
 }

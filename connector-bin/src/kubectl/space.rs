@@ -1,12 +1,16 @@
 //! The options that name a control plane in a Space.
 
+use std::convert::Infallible;
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory};
 use connector_ops::control_plane::{Space, Token};
 use connector_ops::install::Target;
+
+use crate::Cli;
 
 /// Where organizations of the documented product are, whose URL has the older form.
 const HOST_OF_ACCOUNTS: &str = "proxy.upbound.io";
@@ -33,8 +37,8 @@ pub(crate) struct SpaceOptions {
     token_file: Option<PathBuf>,
 
     /// `-` reads the token from standard input. A token itself is refused: every listing of processes would show it
-    #[arg(long, value_name = "-", value_parser = only_standard_input, allow_hyphen_values = true)]
-    token: Option<String>,
+    #[arg(long, value_name = "-", value_parser = given_token, allow_hyphen_values = true)]
+    token: Option<GivenToken>,
 
     /// File with the CA of the Space's host, in PEM [default: the system's]
     #[arg(long, value_name = "FILE")]
@@ -45,16 +49,31 @@ pub(crate) struct SpaceOptions {
     insecure_skip_tls_verify: bool,
 }
 
-fn only_standard_input(given: &str) -> Result<String, String> {
-    if given == "-" {
-        return Ok(given.to_owned());
-    }
-    Err("a token on the command line is seen in every listing of processes and kept in the shell's history: use --token-file FILE, \
-         the variable CONNECTOR_TOKEN, or --token - with the token on standard input"
-        .to_owned())
+/// What `--token` was followed by. A token itself is not kept: it must not be printed, as wrong values of options are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum GivenToken {
+    /// `-`
+    OnStandardInput,
+    /// Anything else.
+    OnCommandLine,
+}
+
+fn given_token(given: &str) -> Result<GivenToken, Infallible> {
+    Ok(if given == "-" { GivenToken::OnStandardInput } else { GivenToken::OnCommandLine })
+}
+
+pub(crate) fn token_on_command_line() -> clap::Error {
+    let why = "a token on the command line is seen in every listing of processes and kept in the shell's history: use --token-file \
+               FILE, the variable CONNECTOR_TOKEN, or --token - with the token on standard input";
+    Cli::command().error(ErrorKind::ValueValidation, why)
 }
 
 impl SpaceOptions {
+    /// Whether the options may be as they are; before anything is done.
+    pub(crate) fn check(&self) -> Result<(), clap::Error> {
+        if self.token == Some(GivenToken::OnCommandLine) { Err(token_on_command_line()) } else { Ok(()) }
+    }
+
     /// The control plane of this name, where the options say that it is in a Space.
     pub(crate) fn target(&self, control_plane: &str) -> anyhow::Result<Option<Target>> {
         let host = match (&self.spaces_host, &self.account) {

@@ -11,6 +11,7 @@ use k8s_openapi::jiff::Timestamp;
 use crate::Outcome;
 use crate::clusters::AppCluster;
 use crate::table::{Table, age, human};
+use crate::told::print;
 
 /// Show whether the connector works, and what it is made of.
 ///
@@ -41,7 +42,7 @@ pub(crate) async fn run(args: StatusArgs) -> Outcome {
         Some(Output::Yaml) => serde_saphyr::to_string(&status)?,
         None => told(&status, Timestamp::now()),
     };
-    print!("{printed}");
+    print(&printed)?;
     Ok(if status.healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

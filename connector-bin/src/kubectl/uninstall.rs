@@ -1,18 +1,17 @@
 //! `uninstall`.
 
-use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use connector_ops::install::Target;
-use connector_ops::uninstall::{Claims, Removal, Uninstall, UninstallError};
+use connector_ops::uninstall::{Claims, Remains, Removal, Uninstall, UninstallError};
 
-use crate::clusters::{AppCluster, ControlPlane};
+use crate::clusters::{AppCluster, ControlPlane, label};
 use crate::space::SpaceOptions;
-use crate::told::{count, tell};
-use crate::{Outcome, duration, install};
+use crate::told::{count, print, say, tell};
+use crate::{Outcome, duration, question};
 
 /// Remove the connector from this cluster; claims stay in the control plane
 ///
@@ -26,7 +25,7 @@ use crate::{Outcome, duration, install};
 #[command(verbatim_doc_comment)]
 pub(crate) struct UninstallArgs {
     /// Namespace of the control plane with the claims of this cluster; if it is given and another one is installed, nothing is removed
-    #[arg(value_name = "CLAIM-NAMESPACE", value_parser = install::namespace)]
+    #[arg(value_name = "CLAIM-NAMESPACE", value_parser = label)]
     claim_namespace: Option<String>,
 
     #[command(flatten)]
@@ -60,6 +59,7 @@ pub(crate) struct UninstallArgs {
 }
 
 pub(crate) async fn run(args: UninstallArgs) -> Outcome {
+    args.space.check()?;
     let uninstall = Uninstall {
         app: args.app.access(),
         namespace: args.app.namespace.clone(),
@@ -69,7 +69,7 @@ pub(crate) async fn run(args: UninstallArgs) -> Outcome {
     };
     let removal = match uninstall.look(&tell).await {
         Err(nothing @ UninstallError::NotInstalled { .. }) if args.ignore_not_found => {
-            eprintln!("{nothing}");
+            say(nothing);
             return Ok(ExitCode::SUCCESS);
         }
         found => found?,
@@ -87,16 +87,13 @@ pub(crate) async fn run(args: UninstallArgs) -> Outcome {
         removal.delete_claims(args.timeout, &tell).await.context("the connector is still installed")?;
     }
     let remains = removal.remove_rest(&tell).await?;
-    println!("The connector {:?} was removed from namespace {:?}.", args.app.release, args.app.namespace);
-    println!("{}", of_claims(&removal, args.delete_claims));
+    let mut told =
+        format!("The connector {:?} was removed from namespace {:?}.\n", args.app.release, args.app.namespace);
+    told += &format!("{}\n", of_claims(&removal, args.delete_claims));
     if let Some(remains) = remains {
-        println!(
-            "ServiceAccount {} with its rights is still in the control plane{}, since no context of the kubeconfig leads there. Delete it there with:",
-            remains.account,
-            removal.server().map(|server| format!(" {server}")).unwrap_or_default()
-        );
-        remains.commands.iter().for_each(|command| println!("  {command}"));
+        told += &of_account(&remains, removal.server());
     }
+    print(&told)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -116,21 +113,20 @@ impl UninstallArgs {
 fn confirm(removal: &Removal, yes: bool) -> anyhow::Result<()> {
     let claims = match removal.claims() {
         Ok(claims) => claims,
-        Err(why) => bail!("the claims cannot be deleted, since the control plane cannot be asked for them: {why}"),
+        Err(why) => bail!("nothing was removed, since the claims cannot be deleted: {why}"),
     };
-    let whose = removal.cluster_id().unwrap_or_default();
-    eprintln!("cluster {whose} has {} in the control plane{}", count(claims.total(), "claim"), kinds(claims));
+    let (whose, at) = (removal.cluster_id().unwrap_or_default(), removal.claim_namespace().unwrap_or_default());
+    let server = removal.server().map(|server| format!(" {server}")).unwrap_or_default();
+    say(format_args!(
+        "cluster {whose} has {} in namespace {at} of the control plane{server}{}",
+        count(claims.total(), "claim"),
+        kinds(claims)
+    ));
     if yes || claims.total() == 0 {
         return Ok(());
     }
-    if !std::io::stdin().is_terminal() {
-        bail!("nothing was removed, since nobody can be asked here: give --yes to delete the claims");
-    }
-    eprint!("Delete them and all that they stand for? This cannot be undone. [y/N] ");
-    std::io::stderr().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    if !matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+    let question = "Delete them and all that they stand for? This cannot be undone.";
+    if !question::agreed(question, "give --yes to delete the claims").context("nothing was removed")? {
         bail!("nothing was removed");
     }
     Ok(())
@@ -141,10 +137,28 @@ fn kinds(claims: &Claims) -> String {
     kinds.collect()
 }
 
+fn of_account(remains: &Remains, server: Option<&str>) -> String {
+    let account = &remains.account;
+    if let Some(heir) = &remains.heir {
+        return format!(
+            "ServiceAccount {account} stays in the control plane: the app cluster with UID {heir} uses it by now.\n"
+        );
+    }
+    let server = server.map(|server| format!(" {server}")).unwrap_or_default();
+    let commands: String = remains.commands.iter().map(|command| format!("  {command}\n")).collect();
+    format!(
+        "ServiceAccount {account} with its rights is still in the control plane{server}, since no context of the kubeconfig leads there \
+         with the right to delete it. Delete it there with:\n{commands}"
+    )
+}
+
 fn of_claims(removal: &Removal, deleted: bool) -> String {
     let (Some(namespace), Some(cluster)) = (removal.claim_namespace(), removal.cluster_id()) else {
         return "Claims stay in the control plane.".to_owned();
     };
+    if removal.heir().is_some() {
+        return format!("Claims of cluster id {cluster:?} stay in the control plane, in namespace {namespace:?}.");
+    }
     let how = |kinds: &str| {
         format!("kubectl delete {kinds} -n {namespace} -l mcp-connector.upbound.io/app-cluster={cluster}")
     };

@@ -102,6 +102,7 @@ macro_rules! recorded {
         let told = $told;
         insta::with_settings!({filters => vec![
             (r"\b(db|cache|web)-[a-z0-9]{5}\b(-[0-9a-f]{12})?", "$1-[random]"),
+            (r"https://127\.0\.0\.1:\d+", "https://[server]"),
         ]}, { insta::assert_snapshot!($name, told) })
     }};
 }
@@ -176,6 +177,98 @@ async fn a_claim_is_adopted_and_given_back() -> Result<()> {
     Ok(())
 }
 
+/// Nobody may bind a composite to another claim; `composite` is one to try it with.
+async fn bind_for_ever(kubectl: &Kubectl, composite: &str) -> Result<()> {
+    let deny = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": "deny"},
+         "spec": {
+            "matchConstraints": {"resourceRules": [{"apiGroups": ["k8s.starter.org"], "apiVersions": ["*"],
+                "resources": ["xkubernetesclusters"], "operations": ["UPDATE"]}]},
+            "validations": [{"expression": "object.spec.claimRef.namespace == oldObject.spec.claimRef.namespace", "message": "bound for ever"}],
+         }},
+        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": "deny"},
+         "spec": {"policyName": "deny", "validationActions": ["Deny"]}},
+    ]});
+    kubectl.apply(&deny.to_string()).await?;
+    eventually("the policy", || async {
+        let tried = kubectl.run(probe(composite)).await?;
+        Ok(if tried.stderr.contains("bound for ever") { Ok(()) } else { Err(format!("{tried:?}")) })
+    })
+    .await
+}
+
+/// Takes it back.
+async fn bind_again(kubectl: &Kubectl, composite: &str) -> Result<()> {
+    kubectl.ok(["delete", "validatingadmissionpolicybinding", "deny"]).await?;
+    eventually("the policy to be gone", || async {
+        let tried = kubectl.run(probe(composite)).await?;
+        Ok(if tried.status.success() { Ok(()) } else { Err(tried.stderr) })
+    })
+    .await
+}
+
+fn probe(composite: &str) -> [&str; 7] {
+    let patch = r#"{"spec":{"claimRef":{"namespace":"x"}}}"#;
+    ["patch", "xkubernetesclusters.k8s.starter.org", composite, "--dry-run=server", "--type=merge", "-p", patch]
+}
+
+/// What is deleted while it is on its way is not made anew out of the record, and what has its name by then is not touched.
+#[tokio::test]
+async fn what_is_deleted_meanwhile_stays_deleted() -> Result<()> {
+    let stage = Stage::start().await?;
+    let remotely = stage.control_plane.kubectl();
+    remotely.apply(&claim("default", "db").to_string()).await?;
+    ready(&remotely, "default", "db").await?;
+    let (composite, _) = composite(&remotely, "default", "db").await?;
+    let name = composite["metadata"]["name"].as_str().context("a name")?;
+    let new = remote("default", "db")?;
+    let gone = async |namespace: &str, name: &str| -> Result<()> {
+        let claim = [KIND, name, "-n", namespace];
+        let unhand = ["--type=merge", "-p", r#"{"metadata":{"finalizers":null}}"#];
+        remotely.ok([&["patch"], &claim[..], &unhand].concat()).await?;
+        remotely.ok([&["delete"], &claim[..]].concat()).await?;
+        Ok(())
+    };
+    let stopped = async || -> Result<()> {
+        bind_for_ever(&remotely, name).await?;
+        let told = stage.adopt(&["--from-namespace=default", "--yes"]).await?;
+        ensure!(told.code == Some(1) && told.stderr.contains("bound for ever"), "{told}");
+        bind_again(&remotely, name).await
+    };
+    stopped().await?;
+
+    // The old one was deleted and made anew by somebody: it is theirs, and the adoption goes on without it.
+    gone("default", "db").await?;
+    let other = json!({ "apiVersion": API, "kind": "KubernetesCluster", "spec": { "id": "other",
+        "parameters": { "nodes": { "count": 1, "size": "small" } } },
+        "metadata": { "name": "db", "namespace": "default", "annotations": { "crossplane.io/paused": "true" } } });
+    remotely.apply(&other.to_string()).await?;
+    stage.adopted(&["--yes"]).await?;
+    let there = get(&remotely, &[KIND, "db"]).await?;
+    ensure!(there["spec"]["id"] == "other" && there["metadata"]["annotations"]["crossplane.io/paused"] == "true");
+    get(&remotely, &[KIND, &new, "-n", "claims"]).await?;
+    recorded!("adopt_undo_another", stage.adopt(&["--undo", "--yes"]).await?);
+
+    // Both are deleted: nothing is made.
+    gone("default", "db").await?;
+    stage.adopted(&["--undo", "--yes"]).await?;
+    stopped().await?;
+    gone("default", "db").await?;
+    gone("claims", &new).await?;
+    recorded!("adopt_gone", stage.adopt(&["--yes"]).await?);
+    ensure!(remotely.ok(["get", KIND, "-A", "-o", "name"]).await?.is_empty());
+    let composite = get(&remotely, &["xkubernetesclusters.k8s.starter.org", name]).await?;
+    ensure!(composite["metadata"]["annotations"].get("crossplane.io/paused").is_none(), "{composite}");
+    recorded!("adopt_gone_again", stage.adopted(&["--yes"]).await?);
+
+    // It is the app cluster's context that was given.
+    let mut command = plugin();
+    command.args(["adopt", "claims", "--cluster", CLUSTER, "--from-namespace=default", "--kubeconfig"]);
+    command.arg(stage.app.kubeconfig_path());
+    recorded!("adopt_no_control_plane", tell(command, "").await?);
+    Ok(())
+}
+
 #[tokio::test]
 async fn what_is_interrupted_goes_on_and_what_conflicts_is_refused() -> Result<()> {
     let stage = Stage::start().await?;
@@ -200,33 +293,9 @@ async fn what_is_interrupted_goes_on_and_what_conflicts_is_refused() -> Result<(
     recorded!("adopt_not_found", stage.adopt(&["--from-namespace=default", "kubernetescluster/web"]).await?);
     get(&remotely, &[KIND, "db"]).await?;
 
-    // In the middle: the composite cannot be written any more.
-    let deny = json!({"apiVersion": "v1", "kind": "List", "items": [
-        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": "deny"},
-         "spec": {
-            "matchConstraints": {"resourceRules": [{"apiGroups": ["k8s.starter.org"], "apiVersions": ["*"],
-                "resources": ["xkubernetesclusters"], "operations": ["UPDATE"]}]},
-            "validations": [{"expression": "object.spec.claimRef.namespace == oldObject.spec.claimRef.namespace", "message": "bound for ever"}],
-         }},
-        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": "deny"},
-         "spec": {"policyName": "deny", "validationActions": ["Deny"]}},
-    ]});
-    remotely.apply(&deny.to_string()).await?;
     let name = before["metadata"]["name"].as_str().context("a name")?;
-    let probe = [
-        "patch",
-        "xkubernetesclusters.k8s.starter.org",
-        name,
-        "--dry-run=server",
-        "--type=merge",
-        "-p",
-        r#"{"spec":{"claimRef":{"namespace":"x"}}}"#,
-    ];
-    eventually("the policy", || async {
-        let tried = remotely.run(probe).await?;
-        Ok(if tried.stderr.contains("bound for ever") { Ok(()) } else { Err(format!("{tried:?}")) })
-    })
-    .await?;
+    // In the middle: the composite cannot be written any more.
+    bind_for_ever(&remotely, name).await?;
     let args = ["--from-namespace=default", "--yes", "kubernetescluster/db"];
     recorded!("adopt_stopped", stage.adopt(&args).await?);
     let (stopped, _) = composite(&remotely, "default", "db").await?;
@@ -240,12 +309,7 @@ async fn what_is_interrupted_goes_on_and_what_conflicts_is_refused() -> Result<(
     ensure!(remotely.ok(["get", KIND, "-n", "claims", "-o", "name"]).await?.is_empty());
     ensure!(stage.adopt(&args).await?.code == Some(1));
 
-    remotely.ok(["delete", "validatingadmissionpolicybinding", "deny"]).await?;
-    eventually("the policy to be gone", || async {
-        let tried = remotely.run(probe).await?;
-        Ok(if tried.status.success() { Ok(()) } else { Err(tried.stderr) })
-    })
-    .await?;
+    bind_again(&remotely, name).await?;
     recorded!("adopt_goes_on", stage.adopted(&["--yes"]).await?);
     let new = remote("default", "db")?;
     ready(&remotely, "claims", &new).await?;

@@ -1,6 +1,7 @@
 //! What all commands share: help, wrong usage, completion, man pages, and the manifest by which krew installs the plugin.
 
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use regex::Regex;
@@ -71,6 +72,24 @@ async fn every_command_has_a_man_page() -> Result<()> {
         let page = std::fs::read_to_string(&page).with_context(|| format!("{}", page.display()))?;
         ensure!(page.contains(".TH") && page.contains(".SH SYNOPSIS"), "{page}");
     }
+    Ok(())
+}
+
+/// As after `| head`: that nobody reads on is no error, and breaks nothing off.
+#[tokio::test]
+async fn a_closed_pipe_is_no_error() -> Result<()> {
+    let mut command = plugin();
+    command.args(["completion", "bash"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    drop((child.stdout.take(), child.stderr.take()));
+    let ended = child.wait().await?;
+    ensure!(ended.code() == Some(0), "{ended}");
+    let mut command = plugin();
+    command.args(["status", "--kubeconfig", "/nonexistent"]).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    drop(child.stderr.take());
+    let ended = child.wait().await?;
+    ensure!(ended.code() == Some(1), "{ended}");
     Ok(())
 }
 

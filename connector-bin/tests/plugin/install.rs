@@ -256,6 +256,26 @@ async fn what_changed_meanwhile_is_seen() -> Result<()> {
     // Nobody chose an id, so the installed one goes on.
     ensure!(moved.stdout.contains("--cluster-id=cluster-dev") && moved.stdout.contains("--claim-namespace=elsewhere"));
 
+    // The Secret that an earlier run made is used as one of the user's own, and so kept; with another one the account has no use.
+    let given = |secret: &'static str| {
+        let args = ["install", CONTROL_PLANE, CLAIM_NAMESPACE, "--cluster-id", CLUSTER_ID, "--wait=false"];
+        tell(stage.plugin(&[&args[..], &["--control-plane-secret", secret]].concat()), "")
+    };
+    let kept = given("connector-control-plane").await?;
+    ensure!(kept.code == Some(0) && !kept.stderr.contains("is not used here any more"), "{kept}");
+    ensure!(credential(&stage).await? == renewed);
+    let again = stage.install(&["--wait=false"]).await?;
+    ensure!(again.code == Some(0), "{again}");
+    let admins = embedded(&stage.control_plane.kubeconfig_path())?;
+    let file = stage.file("own.kubeconfig", &admins)?.display().to_string();
+    let create = ["create", "secret", "generic", "-n", "kube-system", "own", &format!("--from-file=kubeconfig={file}")];
+    stage.app.kubectl().ok(create).await?;
+    insta::assert_snapshot!("secret_instead_of_account", stage.normal(&given("own").await?)?);
+    let secrets = stage.app.kubectl().ok(["get", "secrets", "-n", "kube-system", "-o", "name"]).await?;
+    ensure!(!secrets.contains("connector-control-plane"), "{secrets}");
+    let again = stage.install(&["--wait=false"]).await?;
+    ensure!(again.code == Some(0), "{again}");
+
     // A token of an account that is no more.
     stage.control_plane.kubectl().ok([&["delete"], &account[..]].concat()).await?;
     let anew = stage.install(&["--wait=false"]).await?;
@@ -270,7 +290,9 @@ async fn wrong_usage_is_told_first() -> Result<()> {
     for (name, args) in [
         ("usage_namespace", &["install", "cp", "My_Namespace"][..]),
         ("usage_cluster_id", &["install", "cp", "ns", "--cluster-id=-x"]),
-        ("usage_token", &["connect", "cp", "ns", "--spaces-host", "h", "--token", "secret"]),
+        ("usage_release", &["status", "--release", "a,b"]),
+        ("usage_token", &["connect", "cp", "ns", "--spaces-host", "h", "--token", "s3cr3t"]),
+        ("usage_token_set", &["install", "cp", "ns", "--set", "a=b,upbound.token=s3cr3t"]),
         ("usage_token_missing", &["connect", "cp", "ns", "--spaces-host", "h"]),
         ("usage_token_without_space", &["connect", "cp", "ns", "--token", "-"]),
         ("usage_host", &["connect", "cp", "ns", "--spaces-host", "http://h/x", "--token-file", "/dev/null"]),
@@ -280,7 +302,10 @@ async fn wrong_usage_is_told_first() -> Result<()> {
         ("usage_duration", &["install", "cp", "ns", "--timeout", "soon"]),
         ("usage_kubeconfig", &["install", "cp", "ns", "--kubeconfig", "/nonexistent/kubeconfig"]),
     ] {
-        insta::assert_snapshot!(name, run(args).await?);
+        let told = run(args).await?;
+        // A token that was given in the wrong way is not spread further.
+        ensure!(!told.to_string().contains("s3cr3t"), "{told}");
+        insta::assert_snapshot!(name, told);
     }
     Ok(())
 }

@@ -7,8 +7,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use testkit::{Cluster, ClusterOptions, eventually};
 
-use crate::setup::{run, tell};
-use crate::stage::{CLAIM_NAMESPACE, EXAMPLE_API, Stage};
+use crate::setup::{Told, run, tell};
+use crate::stage::{CLAIM_NAMESPACE, CLUSTER_ID, EXAMPLE_API, Stage};
 
 fn claim(namespace: &str, name: &str, labels: &Value) -> String {
     json!({
@@ -111,6 +111,15 @@ async fn what_cannot_be_reached_remains_and_is_told() -> Result<()> {
     let stage = Stage::start().await?;
     let installed = stage.install(&["--wait=false"]).await?;
     ensure!(installed.code == Some(0), "{installed}");
+
+    // Another namespace has no connector, whatever this one has; and another cluster is not its control plane.
+    let before = left(&stage).await?;
+    insta::assert_snapshot!("uninstall_elsewhere", stage.normal(&stage.uninstall(&["-n", "default"]).await?)?);
+    let other = stage.app.kubeconfig_path().display().to_string();
+    let there = ["--control-plane-kubeconfig", &other, "--delete-claims", "--yes"];
+    insta::assert_snapshot!("uninstall_other_control_plane", stage.normal(&stage.uninstall(&there).await?)?);
+    ensure!(left(&stage).await? == before);
+
     let command = stage.plugin(&["uninstall"]);
     let told = tell(command, "").await?;
     insta::assert_snapshot!("uninstall_app_side_only", stage.normal(&told)?);
@@ -118,5 +127,29 @@ async fn what_cannot_be_reached_remains_and_is_told() -> Result<()> {
     let account =
         Stage::object(&stage.control_plane, &["serviceaccounts", "-n", CLAIM_NAMESPACE, "connector-cluster-dev"]);
     ensure!(account.await?["metadata"]["annotations"]["mcp-connector.upbound.io/app-cluster"] == "cluster-dev");
+    Ok(())
+}
+
+/// After a move the new cluster has the id, the claims and the account; what is left of the old one takes nothing of it away.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_cluster_took_over_stays() -> Result<()> {
+    let stage = Stage::start().await?;
+    let installed = stage.install(&["--wait=false"]).await?;
+    ensure!(installed.code == Some(0), "{installed}");
+    let remote = stage.control_plane.kubectl();
+    let of_this = json!({ "mcp-connector.upbound.io/app-cluster": CLUSTER_ID });
+    remote.apply(&claim(CLAIM_NAMESPACE, "moved", &of_this)).await?;
+    let account = ["-n", CLAIM_NAMESPACE, "serviceaccount", "connector-cluster-dev"];
+    let uid = "mcp-connector.upbound.io/app-cluster-uid=8b1c0b0e-6a3f-4c55-9d0e-0123456789ab";
+    remote.ok([&["annotate"], &account[..], &["--overwrite", uid]].concat()).await?;
+
+    let deleted = stage.uninstall(&["--delete-claims", "--yes"]).await?;
+    insta::assert_snapshot!("uninstall_moved_with_claims", stage.normal(&deleted)?);
+    let removed = stage.uninstall(&[]).await?;
+    insta::assert_snapshot!("uninstall_moved", stage.normal(&Told { stderr: String::new(), ..removed })?);
+    let left = left(&stage).await?;
+    ensure!(left.iter().any(|name| name == "serviceaccount/connector-cluster-dev"), "{left:?}");
+    ensure!(left.iter().all(|name| !name.contains("deployment")), "{left:?}");
+    remote.ok(["get", "kubernetesclusters", "moved", "-n", CLAIM_NAMESPACE]).await?;
     Ok(())
 }
