@@ -150,6 +150,8 @@ impl Registrations {
     /// The app cluster's CRDs cannot be read.
     pub(crate) async fn conflicts(&self, app: &Client, offers: &Offers) -> Result<Vec<Conflict>, Unanswered> {
         let mut conflicts = Vec::new();
+        // Names alone, once; a cluster can have a thousand CRDs of megabytes each.
+        let mut crds: Option<Vec<String>> = None;
         for offered in offers.group_versions() {
             let name = format!("{}.{}", offered.version, offered.group);
             let existing = self.all.iter().find(|api_service| api_service.name_any() == name);
@@ -157,7 +159,15 @@ impl Registrations {
                 continue;
             }
             let api_version = offered.to_string();
-            conflicts.push(match (existing.and_then(service), local_crd(app, &offered).await?) {
+            let names = match &mut crds {
+                Some(names) => names,
+                none => {
+                    let every = ListParams::default();
+                    let listed = ask(Api::<CustomResourceDefinition>::all(app.clone()).list_metadata(&every)).await?;
+                    none.insert(listed.items.iter().map(ResourceExt::name_any).collect())
+                }
+            };
+            conflicts.push(match (existing.and_then(service), local_crd(app, names, &offered).await?) {
                 (Some(service), _) => Conflict::ForeignApiService { api_version, name, service },
                 (None, Some(name)) => Conflict::LocalCrd { api_version, name },
                 (None, None) => Conflict::NotRegistered { api_version, name },
@@ -173,19 +183,19 @@ fn service(api_service: &APIService) -> Option<String> {
     Some(format!("{}/{}", service.namespace.as_deref()?, service.name.as_deref()?))
 }
 
-/// A CRD of the app cluster that serves a group and version.
-async fn local_crd(app: &Client, GroupVersion { group, version }: &GroupVersion) -> Result<Option<String>, Unanswered> {
+/// A CRD of the app cluster, of these, that serves a group and version.
+async fn local_crd(
+    app: &Client,
+    names: &[String],
+    GroupVersion { group, version }: &GroupVersion,
+) -> Result<Option<String>, Unanswered> {
     let crds = Api::<CustomResourceDefinition>::all(app.clone());
     // A CRD's name ends in its group; only those are worth fetching whole.
     let suffix = format!(".{group}");
-    for crd in ask(crds.list_metadata(&ListParams::default())).await?.items {
-        let name = crd.name_any();
-        if !name.ends_with(&suffix) {
-            continue;
-        }
-        let Some(crd) = ask(crds.get_opt(&name)).await? else { continue };
+    for name in names.iter().filter(|name| name.ends_with(&suffix)) {
+        let Some(crd) = ask(crds.get_opt(name)).await? else { continue };
         if crd.spec.group == *group && crd.spec.versions.iter().any(|served| served.served && served.name == *version) {
-            return Ok(Some(name));
+            return Ok(Some(name.clone()));
         }
     }
     Ok(None)

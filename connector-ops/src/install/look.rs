@@ -15,6 +15,7 @@ use crate::cluster::{Cluster, Side};
 use crate::control_plane::account::{Account, CLUSTER_NAME, CLUSTER_UID, Rights, selector_of_xrds};
 use crate::manifests::Values;
 use crate::progress::{Event, Tell};
+use crate::registration::{Conflict, Registrations};
 use crate::{labels, offers};
 
 impl Plan {
@@ -110,16 +111,31 @@ impl Plan {
 
     pub(super) async fn look_for_conflicts(&mut self, problems: &mut Vec<Problem>, tell: Tell<'_>) {
         let mut expected: BTreeSet<String> = self.offers.group_versions().iter().map(ToString::to_string).collect();
-        match preflight::conflicts(&self.app.client, &self.offers, &self.service_label()).await {
+        match self.conflicts().await {
             Ok(conflicts) => {
-                for (api, holder) in conflicts {
-                    expected.remove(&api.to_string());
-                    tell(Event::Warning(Warning::Conflict { api: api.to_string(), holder }));
+                for conflict in conflicts {
+                    let (api, holder) = match conflict {
+                        Conflict::LocalCrd { api_version, name } => {
+                            (api_version, format!("CustomResourceDefinition {name}"))
+                        }
+                        Conflict::ForeignApiService { api_version, name, .. } => {
+                            (api_version, format!("APIService {name}"))
+                        }
+                        // That is what the install is for.
+                        Conflict::NotRegistered { .. } => continue,
+                    };
+                    expected.remove(&api);
+                    tell(Event::Warning(Warning::Conflict { api, holder }));
                 }
             }
             Err(why) => problems.push(unknown(Side::App, "which APIs it has", why)),
         }
         self.expected = expected;
+    }
+
+    async fn conflicts(&self) -> Result<Vec<Conflict>, Unanswered> {
+        let app = &self.app.client;
+        Registrations::read(app, &self.service_label()).await?.conflicts(app, &self.offers).await
     }
 
     /// Whether an account is not used any more once this is applied.

@@ -4,11 +4,8 @@ mod problem;
 mod rights;
 mod warning;
 
-use connector_core::offer::{GroupVersion, Offers};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 
@@ -89,39 +86,6 @@ pub(in crate::install) async fn installed(
         }
     }
     Ok((here, problems))
-}
-
-/// APIs that the app cluster has itself, of those that are offered. `service` is the label of our own APIServices.
-pub(in crate::install) async fn conflicts(
-    app: &Client,
-    offers: &Offers,
-    service: &str,
-) -> Result<Vec<(GroupVersion, String)>, Unanswered> {
-    let api_services = ask(Api::<APIService>::all(app.clone()).list(&ListParams::default())).await?;
-    let crds = Api::<CustomResourceDefinition>::all(app.clone());
-    let names = ask(crds.list_metadata(&ListParams::default())).await?;
-    let mut conflicts = Vec::new();
-    for api in offers.group_versions() {
-        let name = format!("{}.{}", api.version, api.group);
-        let registered = api_services.items.iter().find(|registered| registered.name_any() == name);
-        if registered.is_some_and(|registered| registered.labels().get(SERVICE_LABEL).is_some_and(|at| at == service)) {
-            continue;
-        }
-        let suffix = format!(".{}", api.group);
-        let mut holder = None;
-        for crd in names.items.iter().map(ResourceExt::name_any).filter(|name| name.ends_with(&suffix)) {
-            let Some(crd) = ask(crds.get_opt(&crd)).await? else { continue };
-            let serves = crd.spec.versions.iter().any(|version| version.served && version.name == api.version);
-            if crd.spec.group == api.group && serves {
-                holder = Some(format!("CustomResourceDefinition {}", crd.name_any()));
-            }
-        }
-        let foreign = || registered.map(|registered| format!("APIService {}", registered.name_any()));
-        if let Some(holder) = holder.or_else(foreign) {
-            conflicts.push((api, holder));
-        }
-    }
-    Ok(conflicts)
 }
 
 #[cfg(test)]
