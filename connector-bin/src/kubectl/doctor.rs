@@ -72,12 +72,22 @@ pub(crate) async fn run(args: DoctorArgs) -> Outcome {
 fn kubectl(access: &Access) -> String {
     let mut command = "kubectl".to_owned();
     if let Some(file) = &access.kubeconfig {
-        command.push_str(&format!(" --kubeconfig {}", file.display()));
+        command.push_str(&format!(" --kubeconfig {}", quoted(&file.display().to_string())));
     }
     if let Some(context) = &access.context {
-        command.push_str(&format!(" --context {context}"));
+        command.push_str(&format!(" --context {}", quoted(context)));
     }
     command
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// For people: a line for each finding, under it the command that mends it, and at the end the sum.
@@ -98,4 +108,17 @@ fn told(report: &Report) -> String {
     let (errors, warnings) = (count(Level::Error), count(Level::Warning));
     out.push_str(&format!("\n{}, {}\n", many(errors, "error"), many(warnings, "warning")));
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_can_be_given_to_a_shell() {
+        assert_eq!(quoted("arn:aws:eks:eu-1:1:cluster/a"), "arn:aws:eks:eu-1:1:cluster/a");
+        assert_eq!(quoted("a context"), "'a context'");
+        assert_eq!(quoted("it's; rm"), r"'it'\''s; rm'");
+        assert_eq!(quoted(""), "''");
+    }
 }

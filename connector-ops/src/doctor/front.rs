@@ -154,12 +154,7 @@ impl Place<'_> {
             Some("Helm") => {
                 format!("helm upgrade {} CHART -n {} --reuse-values{with}", release.name, release.namespace)
             }
-            _ => format!(
-                "kubectl connector install CONTROL-PLANE {} -n {} --release {}{with}",
-                claim_namespace.as_deref().unwrap_or("CLAIM-NAMESPACE"),
-                release.namespace,
-                release.name
-            ),
+            _ => self.commands.install(release, claim_namespace.as_deref()) + with,
         }
     }
 }

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 
-use super::{Commands, Finding, joined};
+use super::{Commands, Finding, joined, options};
 use crate::ask::ask;
 use crate::claims::{Selection, list};
 
@@ -46,10 +46,8 @@ impl Of<'_> {
         for claim in listing.claims.iter().filter(|claim| !here.contains(&claim.namespace)) {
             *elsewhere.entry(&claim.namespace).or_default() += 1;
         }
-        let look = format!(
-            "kubectl connector claims{} --cluster {cluster} -n {namespace}",
-            commands.control_plane.strip_prefix("kubectl").unwrap_or_default()
-        );
+        let look =
+            format!("kubectl connector claims{} --cluster {cluster} -n {namespace}", options(&commands.control_plane));
         let count = listing.claims.len();
         if !elsewhere.is_empty() {
             let of = joined(elsewhere.iter().map(|(namespace, count)| format!("{namespace} ({count})")));

@@ -6,12 +6,13 @@ use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessRevie
 use kube::api::PostParams;
 use kube::{Api, Client};
 
-use super::{Commands, Finding, Level};
+use super::grant::{CREATE, Grant, READ, Right, subject};
+use super::{Commands, Finding};
 use crate::ask::{Unanswered, ask};
-use crate::credential::{Credential, CredentialKind, service_account};
+use crate::credential::{Credential, service_account};
 use crate::install::preflight::{self, State, app_rights, control_plane_rights, namespace};
 use crate::installed::Installed;
-use crate::review::{attributes, may_i};
+use crate::review::may_i;
 
 /// How many questions are under way at a time.
 const AT_ONCE: usize = 8;
@@ -19,114 +20,7 @@ const AT_ONCE: usize = 8;
 const HERE: &str = "in the app cluster";
 const THERE: &str = "in the control plane";
 
-/// Some verbs on one resource.
-#[derive(Clone, Debug)]
-struct Right {
-    group: String,
-    /// The plural, perhaps with a subresource.
-    resource: String,
-    /// Of one object only.
-    name: Option<String>,
-    /// In one namespace only.
-    namespace: Option<String>,
-    verbs: Vec<&'static str>,
-    /// What does not work without.
-    purpose: &'static str,
-    level: Level,
-}
-
-impl Right {
-    fn new(group: &str, resource: &str, verbs: &[&'static str], purpose: &'static str) -> Self {
-        let (group, resource, verbs) = (group.to_owned(), resource.to_owned(), verbs.to_vec());
-        Self { group, resource, name: None, namespace: None, verbs, purpose, level: Level::Error }
-    }
-
-    fn named(self, name: impl Into<String>) -> Self {
-        Self { name: Some(name.into()), ..self }
-    }
-
-    fn within(self, namespace: &str) -> Self {
-        Self { namespace: Some(namespace.to_owned()), ..self }
-    }
-
-    fn wished(self) -> Self {
-        Self { level: Level::Warning, ..self }
-    }
-
-    fn attributes(&self, verb: &str) -> ResourceAttributes {
-        let of_all = attributes(verb, &self.group, &self.resource, self.namespace.as_deref());
-        ResourceAttributes { name: self.name.clone(), ..of_all }
-    }
-
-    /// As `kubectl create role --resource` takes it.
-    fn full_resource(&self) -> String {
-        match (self.group.as_str(), self.resource.split_once('/')) {
-            ("", _) => self.resource.clone(),
-            (group, None) => format!("{}.{group}", self.resource),
-            (group, Some((resource, subresource))) => format!("{resource}.{group}/{subresource}"),
-        }
-    }
-}
-
-/// Verbs that are missing of a right, and to whom they are to be given.
-pub(super) struct Grant {
-    right: Right,
-    verbs: Vec<&'static str>,
-    /// As options of `kubectl create rolebinding`.
-    subject: String,
-}
-
-impl Grant {
-    /// The right to know what a control plane offers.
-    pub(super) fn definitions(credential: Option<&Credential>) -> Self {
-        let right = Right::new("apiextensions.crossplane.io", "compositeresourcedefinitions", READ, "");
-        Self { right, verbs: READ.to_vec(), subject: subject(credential) }
-    }
-
-    /// The commands that give them.
-    pub(super) fn command(&self, kubectl: &str) -> String {
-        let Self { right, verbs, subject } = self;
-        // One that nobody else has, and another for each of these.
-        let mut name = format!("connector-{}", right.resource.replace('/', "-"));
-        if let Some(object) = &right.name {
-            name = format!("{name}-{object}");
-        }
-        if verbs == CREATE {
-            name.push_str("-create");
-        }
-        let of = right.name.as_ref().map_or_else(String::new, |name| format!(" --resource-name={name}"));
-        let verbs = format!("--verb={} --resource={}{of}", verbs.join(","), right.full_resource());
-        match &right.namespace {
-            Some(namespace) => format!(
-                "{kubectl} -n {namespace} create role {name} {verbs} && {kubectl} -n {namespace} create rolebinding {name} --role={name} {subject}"
-            ),
-            None => format!(
-                "{kubectl} create clusterrole {name} {verbs} && {kubectl} create clusterrolebinding {name} --clusterrole={name} {subject}"
-            ),
-        }
-    }
-}
-
-/// Who a credential is, for a binding.
-fn subject(credential: Option<&Credential>) -> String {
-    let of = credential.and_then(|credential| Some((credential.kind, credential.subject.as_deref()?)));
-    match of {
-        Some((CredentialKind::ServiceAccountToken, subject)) => match service_account(subject) {
-            Some((namespace, name)) => format!("--serviceaccount={namespace}:{name}"),
-            None => "--user=USER".to_owned(),
-        },
-        // kube-apiserver takes the user from the common name.
-        Some((CredentialKind::ClientCertificate, subject)) => {
-            let name = subject.split(',').find_map(|part| part.trim().strip_prefix("CN="));
-            format!("--user={}", name.unwrap_or("USER"))
-        }
-        _ => "--user=USER".to_owned(),
-    }
-}
-
-const READ: &[&str] = &["get", "list", "watch"];
 const LEASE: &[&str] = &["get", "update"];
-const CREATE: &[&str] = &["create"];
 /// What does not work without the rights to input secrets.
 const INPUTS: &str = "the Secrets that claims consume are not copied";
 
@@ -411,18 +305,5 @@ mod tests {
                 assert!(rules.iter().any(|rule| gives(rule, &right, verb)), "{verb} {right:?}");
             }
         }
-    }
-
-    #[test]
-    fn grants_are_commands() {
-        let right =
-            Right::new("coordination.k8s.io", "leases", LEASE, "").named("connector-sync").within("kube-system");
-        let grant = Grant { right, verbs: vec!["get"], subject: "--serviceaccount=kube-system:connector".to_owned() };
-        assert_eq!(
-            grant.command("kubectl"),
-            "kubectl -n kube-system create role connector-leases-connector-sync --verb=get --resource=leases.coordination.k8s.io \
-             --resource-name=connector-sync && kubectl -n kube-system create rolebinding connector-leases-connector-sync \
-             --role=connector-leases-connector-sync --serviceaccount=kube-system:connector"
-        );
     }
 }

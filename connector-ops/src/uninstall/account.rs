@@ -6,7 +6,8 @@ use kube::api::ListParams;
 use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt};
 
-use super::{RBAC, UninstallError, delete, is_same};
+use super::look::is_same;
+use super::{RBAC, UninstallError, delete};
 use crate::ask::ask;
 use crate::cluster::{Cluster, Name, Selected};
 use crate::control_plane::account::{Account, CLAIMS_ROLE, CLUSTER_UID, OFFERS_ROLE};

@@ -43,7 +43,7 @@ pub enum UninstallError {
     /// Another control plane was meant. The user's.
     #[error(
         "the control plane at {server} is not the one of this connector: its ServiceAccount {account} is not there, or another one of \
-         that name; nothing was removed: choose another context"
+         that name; nothing was removed: choose another context, or none"
     )]
     OtherControlPlane {
         /// The URL that was given.
