@@ -29,7 +29,7 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 pub(crate) fn tell(event: Event) {
     match event {
         Event::Reached { side, server, version } => {
-            say(format_args!("{side}: {} ({version})", server.trim_end_matches('/')))
+            say(format_args!("{side}: {} ({version})", server.trim_end_matches('/')));
         }
         Event::Warning(warning) => say(format_args!("warning: {warning}")),
         Event::Object { change: Change::Unchanged, .. } => {}

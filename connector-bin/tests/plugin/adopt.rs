@@ -310,8 +310,13 @@ async fn what_is_interrupted_goes_on_and_what_conflicts_is_refused() -> Result<(
     ensure!(stage.adopt(&args).await?.code == Some(1));
 
     bind_again(&remotely, name).await?;
-    recorded!("adopt_goes_on", stage.adopted(&["--yes"]).await?);
+    // As if it had been killed right after the new one was made.
     let new = remote("default", "db")?;
+    let bare = ["--type=merge", "-p", r#"{"metadata":{"managedFields":[{}]}}"#];
+    remotely.ok([&["patch", KIND, &new, "-n", "claims"][..], &bare].concat()).await?;
+    recorded!("adopt_goes_on", stage.adopted(&["--yes"]).await?);
+    let stored = get(&remotely, &[KIND, &new, "-n", "claims", "--show-managed-fields"]).await?;
+    ensure!(stored["metadata"]["managedFields"].to_string().contains("kubectl-client-side-apply"), "{stored}");
     ready(&remotely, "claims", &new).await?;
     let (after, composed_after) = composite(&remotely, "claims", &new).await?;
     ensure!(after["metadata"]["uid"] == before["metadata"]["uid"] && composed == composed_after, "{after}");

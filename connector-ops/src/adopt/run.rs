@@ -119,12 +119,14 @@ impl Mover<'_> {
             Some(old) => Some(self.pause(&from, old).await?),
             None => None,
         };
+        let source = old.clone().unwrap_or_else(|| self.record.claim.clone());
         let new = match self.get(&to).await? {
-            Some(new) => new,
-            None => {
-                let source = old.clone().unwrap_or_else(|| self.record.claim.clone());
-                self.make(&adopted(&source, &self.record, self.scheme), &source).await?
+            // A run that ended before this did.
+            Some(new) if is_bare(&new) && (old.is_some() || self.record.from_documents) => {
+                self.keep_history(new, &source).await?
             }
+            Some(new) => new,
+            None => self.make(&adopted(&source, &self.record, self.scheme), &source).await?,
         };
         self.bind(&new, &to, &from).await?;
         self.remove(&from, old, &new).await?;
@@ -173,6 +175,10 @@ impl Mover<'_> {
                 let source = adopted.clone().unwrap_or_else(|| self.record.claim.clone());
                 self.make(&returned(&source, &self.record), &source).await?
             }
+        };
+        let original = match &adopted {
+            Some(adopted) if is_bare(&original) => self.keep_history(original, adopted).await?,
+            _ => original,
         };
         self.bind(&original, &from, &to).await?;
         self.remove(&to, adopted, &original).await?;
@@ -259,8 +265,19 @@ impl Mover<'_> {
         let place = Place::new(claim.namespace().unwrap_or_default(), claim.name_any());
         let api = self.claims(&place);
         let parameters = PostParams { field_manager: Some(PLUGIN.to_owned()), ..PostParams::default() };
-        let mut new = ask(api.create(&parameters, claim)).await?;
-        // By patches without a version: Crossplane writes its status at the same time.
+        let new = ask(api.create(&parameters, claim)).await?;
+        self.keep_history(new, source).await
+    }
+
+    /// Gives a claim that was made the field managers and the status of `source`. By patches without a version: Crossplane writes its
+    /// status at the same time.
+    async fn keep_history(
+        &mut self,
+        mut new: DynamicObject,
+        source: &DynamicObject,
+    ) -> Result<DynamicObject, StepError> {
+        let place = Place::new(new.namespace().unwrap_or_default(), new.name_any());
+        let api = self.claims(&place);
         if let Some(managers) = &source.metadata.managed_fields {
             self.doing = "keeping its field managers";
             let patch = json!({ "metadata": { "uid": new.uid(), "managedFields": managers } });
@@ -379,6 +396,11 @@ impl Mover<'_> {
 
 fn manager() -> PatchParams {
     PatchParams { field_manager: Some(PLUGIN.to_owned()), ..PatchParams::default() }
+}
+
+/// Whether a claim has nothing yet of the history of the one that it was made of.
+fn is_bare(claim: &DynamicObject) -> bool {
+    claim.managed_fields().iter().all(|entry| entry.manager.as_deref() == Some(PLUGIN))
 }
 
 /// What unpauses an object: a merge patch.
