@@ -140,6 +140,28 @@ impl Cluster {
         Ok((self.name(&resource, namespace, name), change))
     }
 
+    /// Those of some objects that are there and no connector's: to apply them would take them from whoever made them.
+    pub(crate) async fn foreign(&self, objects: &[Value]) -> Result<Vec<Name>, WriteError> {
+        let mut foreign = Vec::new();
+        for object in objects {
+            let failed = |source| self.error("read", short(object))(source);
+            let (resource, scope) = match self.kind(&kind_of(object)).await {
+                Ok(found) => found,
+                // There is none of a kind that is not served.
+                Err(missing) if is_missing(&missing) => continue,
+                Err(error) => return Err(failed(error)),
+            };
+            let namespace = object["metadata"]["namespace"].as_str();
+            let name = object["metadata"]["name"].as_str().unwrap_or_default();
+            let api = api(&self.client, &resource, &scope, namespace);
+            let there = ask(api.get_metadata_opt(name)).await.map_err(failed)?;
+            if there.is_some_and(|there| there.labels().get(labels::NAME).is_none_or(|of| of != labels::CONNECTOR)) {
+                foreign.push(self.name(&resource, namespace, name));
+            }
+        }
+        Ok(foreign)
+    }
+
     fn name(&self, resource: &ApiResource, namespace: Option<&str>, name: &str) -> Name {
         let group = if resource.group.is_empty() { String::new() } else { format!(".{}", resource.group) };
         Name {

@@ -367,6 +367,17 @@ async fn what_is_in_the_way_is_told() -> Result<()> {
     let told = Told { stdout: String::new(), ..told };
     insta::assert_snapshot!("conflicts", stage.normal(&told)?);
 
+    // Somebody else's objects are not taken over.
+    let role = |name: &str| {
+        json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": name } })
+            .to_string()
+    };
+    stage.app.kubectl().apply(&role("connector")).await?;
+    stage.control_plane.kubectl().apply(&role("connector-offers")).await?;
+    insta::assert_snapshot!("taken", stage.normal(&stage.install(&[]).await?)?);
+    stage.app.kubectl().ok(["delete", "clusterrole", "connector"]).await?;
+    stage.control_plane.kubectl().ok(["delete", "clusterrole", "connector-offers"]).await?;
+
     // What the user gives for the connector may not do what it needs.
     let of_nobody = stage.control_plane.kubeconfig_for("nobody", &["system:authenticated"])?;
     let embedded = embedded(&of_nobody)?;

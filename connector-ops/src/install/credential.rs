@@ -67,7 +67,9 @@ impl Plan {
     /// The same for people to read: the kubeconfig as it will be, but for the token.
     pub(super) fn redacted_secret(&self) -> Option<Value> {
         let (account, endpoint) = (self.account.as_ref()?, self.endpoint.as_ref()?);
-        let kubeconfig = self.endpoint_of_app(endpoint).kubeconfig(&Token::new("REDACTED"), &account.namespace);
+        let mut endpoint = self.endpoint_of_app(endpoint);
+        endpoint.proxy = endpoint.proxy.map(|proxy| without_password(&proxy));
+        let kubeconfig = endpoint.kubeconfig(&Token::new("REDACTED"), &account.namespace);
         let mut secret = self.credential_secret("")?;
         secret["stringData"] = json!({ KEY: yaml(&kubeconfig).ok()? });
         secret.as_object_mut()?.remove("data");
@@ -179,6 +181,14 @@ impl Plan {
     }
 }
 
+/// A URL without who is to be believed there.
+fn without_password(url: &str) -> String {
+    match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
+        Some((scheme, rest)) => format!("{scheme}://REDACTED@{rest}"),
+        None => url.to_owned(),
+    }
+}
+
 fn shown(account: &Account) -> String {
     format!("{}/{}", account.namespace, account.name)
 }
@@ -212,4 +222,15 @@ fn is_marked(existing: &Secret, wanted: &Value) -> bool {
     };
     let wanted = &wanted["metadata"];
     has(existing.labels(), &wanted["labels"]) && has(existing.annotations(), &wanted["annotations"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxys_password_is_not_shown() {
+        assert_eq!(without_password("http://me:s3cr3t@proxy:3128"), "http://REDACTED@proxy:3128");
+        assert_eq!(without_password("socks5://proxy:1080"), "socks5://proxy:1080");
+    }
 }

@@ -196,8 +196,12 @@ impl Install {
         if !problems.is_empty() {
             return Err(InstallError::Preflight(problems));
         }
-        plan.warn(existing.as_ref(), tell);
         plan.of_app = plan.render()?;
+        let taken = plan.taken().await?;
+        if !taken.is_empty() {
+            return Err(InstallError::Preflight(taken));
+        }
+        plan.warn(existing.as_ref(), tell);
         Ok(plan)
     }
 
@@ -332,6 +336,24 @@ impl Plan {
             applied.count(change);
         }
         Ok(applied)
+    }
+
+    /// What has the name of something that is to be written, and is somebody else's.
+    async fn taken(&self) -> Result<Vec<Problem>, WriteError> {
+        let mut of_app = self.of_app.clone();
+        of_app.extend(self.credential_secret(""));
+        let mut taken = Vec::new();
+        // The ClusterRoles there are shared by all connectors, those included that were installed by hand.
+        let mut of_control_plane = self.of_control_plane.clone();
+        of_control_plane.retain(|object| object["kind"] != "ClusterRole");
+        let sides = [self.control_plane.as_ref().map(|it| (it, &of_control_plane)), Some((&self.app, &of_app))];
+        for (cluster, objects) in sides.into_iter().flatten() {
+            let objects = cluster.foreign(objects).await?;
+            if !objects.is_empty() {
+                taken.push(Problem::Taken { side: cluster.side, objects });
+            }
+        }
+        Ok(taken)
     }
 
     /// The Secret with the connector's kubeconfig, whoever made it.

@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::{AUTHENTICATION, REQUEST_HEADER_CA};
 use crate::ask::Unanswered;
-use crate::cluster::Side;
+use crate::cluster::{Name, Side};
+use crate::labels;
 
 /// What is in the way of an install.
 #[derive(Debug)]
@@ -56,6 +57,13 @@ pub enum Problem {
     NoNamespace {
         /// Its name.
         namespace: String,
+    },
+    /// Objects of the names that this would write are somebody else's.
+    Taken {
+        /// In which cluster.
+        side: Side,
+        /// Which.
+        objects: Vec<Name>,
     },
     /// helm installed it, and would undo what is done here.
     InstalledByHelm {
@@ -115,6 +123,20 @@ impl fmt::Display for Problem {
             }
             Self::NoNamespace { namespace } => {
                 write!(f, "the app cluster has no namespace {namespace:?}: create it, or choose another with -n")
+            }
+            Self::Taken { side, objects } => {
+                let choose = match side {
+                    Side::App => "--release",
+                    Side::ControlPlane => "--cluster-id",
+                };
+                write!(
+                    f,
+                    "the {side} has objects of the same names that are not of a connector (label {}={}): delete them, or choose other \
+                     names with {choose}:",
+                    labels::NAME,
+                    labels::CONNECTOR
+                )?;
+                objects.iter().try_for_each(|object| write!(f, "\n  {object}"))
             }
             Self::InstalledByHelm { namespace, release } => write!(
                 f,
