@@ -76,13 +76,15 @@ impl Election {
         leads: impl Fn(bool),
     ) {
         tokio::select! {
-            () = self.lead(work, leads) => {}
+            () = self.lead(work, &leads) => {}
             _ = end.wait_for(|end| *end) => {}
         }
+        // Nothing is written from here on, though requests are served for a while.
+        leads(false);
         self.release().await;
     }
 
-    async fn lead<F: Future<Output = ()>>(&mut self, mut work: impl FnMut() -> F, leads: impl Fn(bool)) {
+    async fn lead<F: Future<Output = ()>>(&mut self, mut work: impl FnMut() -> F, leads: &impl Fn(bool)) {
         loop {
             self.acquire().await;
             info!(lease = self.name, "this replica writes {}", self.writes);
