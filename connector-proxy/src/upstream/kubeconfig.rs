@@ -6,13 +6,13 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, header};
 use http_body_util::Full;
 use kube::client::ConfigExt;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use thiserror::Error;
 use tower::Layer;
-use tower::util::BoxCloneSyncService;
+use tower::util::{BoxCloneSyncService, MapRequestLayer};
 use tracing::warn;
 
 use super::BoxError;
@@ -21,6 +21,7 @@ use super::dial;
 use super::gzip::Gzip;
 use super::own::Pause;
 use super::pool::Pool;
+use super::token_file::{TokenFile, TokenFileError};
 use super::tuning::Tuning;
 use crate::credential::Expiry;
 use crate::telemetry::Metrics;
@@ -45,6 +46,8 @@ pub(crate) enum UnusableKubeconfigCause {
     #[error(transparent)]
     Read(#[from] KubeconfigError),
     #[error(transparent)]
+    TokenFile(#[from] TokenFileError),
+    #[error(transparent)]
     Client(#[from] kube::Error),
 }
 
@@ -59,6 +62,8 @@ pub(super) struct Route {
     pub(super) server: String,
     /// For the connector's own requests, where this route led nowhere.
     pub(super) pause: Pause,
+    /// Where the token comes from that requests carry, if that is a file of its own.
+    token_file: Option<TokenFile>,
     /// When the client certificate that an exec plugin gave ends, in seconds since 1970. Tokens renew themselves.
     ends: Option<i64>,
 }
@@ -72,7 +77,7 @@ impl Route {
             source,
         };
         let kubeconfig = Kubeconfig::read_from(path).map_err(|error| unusable(error.into()))?;
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
             .await
             .map_err(|error| unusable(error.into()))?;
         if config.accept_invalid_certs {
@@ -81,10 +86,19 @@ impl Route {
                  claims and their secrets; set certificate-authority-data instead"
             );
         }
-        Self::new(&config, gzip, metrics).map_err(|error| unusable(error.into()))
+        // A token in the kubeconfig itself counts before one in a file.
+        let token_file = config.auth_info.token_file.take().filter(|_| config.auth_info.token.is_none());
+        let token_file = token_file.map(|file| TokenFile::open(Path::new(&file))).transpose();
+        let token_file = token_file.map_err(|error| unusable(error.into()))?;
+        Self::new(&config, token_file, gzip, metrics).map_err(|error| unusable(error.into()))
     }
 
-    fn new(config: &kube::Config, gzip: bool, metrics: &Metrics) -> Result<Self, kube::Error> {
+    fn new(
+        config: &kube::Config,
+        token_file: Option<TokenFile>,
+        gzip: bool,
+        metrics: &Metrics,
+    ) -> Result<Self, kube::Error> {
         let pool = Pool::new(&dial::connector(config)?, &config.cluster_url, Tuning::default(), metrics);
         let pool = if gzip { Stack::new(Gzip::new(pool)) } else { Stack::new(pool) };
         let inner = config.extra_headers_layer()?.layer(pool);
@@ -97,12 +111,25 @@ impl Route {
             _ => None,
         };
         let server = config.base_uri_layer();
-        let stack = match auth {
-            Some(auth) => Stack::new(server.layer(auth.layer(inner))),
-            None => Stack::new(server.layer(inner)),
+        let stack = match (auth, token_file.clone()) {
+            (Some(auth), _) => Stack::new(server.layer(auth.layer(inner))),
+            (None, Some(file)) => {
+                let auth = MapRequestLayer::new(move |mut request: Request<_>| {
+                    request.headers_mut().insert(header::AUTHORIZATION, file.header());
+                    request
+                });
+                Stack::new(server.layer(auth.layer(inner)))
+            }
+            (None, None) => Stack::new(server.layer(inner)),
         };
         let default_namespace = config.default_namespace.clone();
-        Ok(Self { stack, default_namespace, server: config.cluster_url.to_string(), pause: Pause::default(), ends })
+        let (server, pause) = (config.cluster_url.to_string(), Pause::default());
+        Ok(Self { stack, default_namespace, server, pause, token_file, ends })
+    }
+
+    /// Takes the token that its file holds now, where it has one.
+    pub(super) fn refresh(&self) -> Result<(), TokenFileError> {
+        self.token_file.as_ref().map_or(Ok(()), TokenFile::refresh)
     }
 
     /// Whether the credential ends soon, and another one has to be asked for.
@@ -156,8 +183,8 @@ pub(super) fn hint(error: &str) -> &'static str {
     }
 }
 
-/// A hash over the kubeconfig and the certificate files that it names. Token files are not part of it: they are read again with
-/// the requests.
+/// A hash over the kubeconfig and the certificate files that it names. Token files are not part of it: another token needs no other
+/// connections ([`Route::refresh`]).
 pub(super) fn fingerprint(path: &Path) -> u64 {
     let mut hasher = DefaultHasher::new();
     std::fs::read(path).ok().hash(&mut hasher);

@@ -17,6 +17,7 @@ mod pool;
 mod slot;
 #[cfg(test)]
 mod tests;
+mod token_file;
 mod tuning;
 
 use std::path::{Path, PathBuf};
@@ -46,7 +47,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How often the kubeconfig's content is looked at. Secret volumes swap a symlink, which file events miss.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
-/// How often a credential that ends is renewed at most, where the plugin gives none that lasts.
+/// How often a kubeconfig is read again at most that could not be used, or whose plugin gives no credential that lasts.
 const RENEW_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The control plane did not take or not answer a request: nothing is known to have happened there.
@@ -69,6 +70,8 @@ pub(crate) struct Upstream {
     path: PathBuf,
     gzip: bool,
     route: Arc<ArcSwap<Route>>,
+    /// Of the kubeconfig that was read first.
+    first_seen: u64,
     client: kube::Client,
     /// Counts the kubeconfigs used; those who follow the control plane begin anew when it moves.
     generation: watch::Sender<u64>,
@@ -81,6 +84,8 @@ pub(crate) struct Upstream {
 impl Upstream {
     /// Reads the kubeconfig; does not yet connect. `gzip` asks for answers that are compressed on the way.
     pub(crate) async fn open(path: &Path, gzip: bool, metrics: Arc<Metrics>) -> Result<Self, UnusableKubeconfig> {
+        // Before it is read: what is written meanwhile is another one.
+        let first_seen = fingerprint(path);
         let route = Route::read(path, gzip, &metrics).await?;
         tell_expiry(path, &metrics);
         let namespace = route.default_namespace.clone();
@@ -90,6 +95,7 @@ impl Upstream {
             gzip,
             client: own::client(route.clone(), namespace),
             route,
+            first_seen,
             generation: watch::Sender::new(0),
             reachable: AtomicBool::new(true),
             reached: Mutex::new(Instant::now()),
@@ -169,32 +175,44 @@ impl Upstream {
     }
 
     /// Takes the kubeconfig into force whenever its content, or that of a file that it names, changes, and reads it again when
-    /// the credential that its plugin gave ends. One that cannot be used is reported, and the former stays in force. What is
-    /// under way goes on as it began. Never returns.
+    /// the credential that its plugin gave ends. One that cannot be used is reported and tried again, as what it names may come
+    /// later; the former stays in force. What is under way goes on as it began. Never returns.
     pub(crate) async fn follow_file(&self) {
-        let mut seen = fingerprint(&self.path);
-        let mut renewed = Instant::now();
+        let mut seen = self.first_seen;
+        let mut tried = (seen, Instant::now());
+        let (mut told, mut told_of_token) = (String::new(), String::new());
         loop {
             tokio::time::sleep(RELOAD_INTERVAL).await;
             tell_expiry(&self.path, &self.metrics);
+            let token = self.route.load().refresh();
+            tell_once(&mut told_of_token, token.as_ref().err(), "the former token of the control plane stays in force");
             let now = fingerprint(&self.path);
             let has_changed = now != seen;
-            let is_ending = self.route.load().is_ending() && renewed.elapsed() >= RENEW_INTERVAL;
-            if !has_changed && !is_ending {
+            let is_new = now != tried.0;
+            let may_repeat = tried.1.elapsed() >= RENEW_INTERVAL;
+            let is_due = has_changed || self.route.load().is_ending();
+            if !(is_due && (is_new || may_repeat)) {
                 continue;
             }
+            tried = (now, Instant::now());
+            let read = Route::read(&self.path, self.gzip, &self.metrics).await;
+            tell_once(&mut told, read.as_ref().err(), "the former kubeconfig stays in force");
+            let Ok(route) = read else { continue };
+            self.route.store(Arc::new(route));
             seen = now;
-            renewed = Instant::now();
-            match Route::read(&self.path, self.gzip, &self.metrics).await {
-                Ok(route) => {
-                    self.route.store(Arc::new(route));
-                    if has_changed {
-                        self.generation.send_modify(|generation| *generation += 1);
-                    }
-                    info!(path = %self.path.display(), "the control plane's kubeconfig was read again");
-                }
-                Err(error) => warn!(error = %Chain(&error), "the former kubeconfig stays in force"),
+            if has_changed {
+                self.generation.send_modify(|generation| *generation += 1);
             }
+            info!(path = %self.path.display(), "the control plane's kubeconfig was read again");
         }
     }
+}
+
+/// Warns of an error, unless it is the one that was `told` last.
+fn tell_once<E: std::error::Error + 'static>(told: &mut String, error: Option<&E>, what: &str) {
+    let text = error.map(|error| Chain(error).to_string()).unwrap_or_default();
+    if !text.is_empty() && text != *told {
+        warn!(error = %text, "{what}");
+    }
+    *told = text;
 }

@@ -24,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use super::*;
+use crate::chain::Chain;
 use crate::upstream::Upstream;
 use crate::upstream::kubeconfig::Route;
 
@@ -144,6 +145,44 @@ async fn a_proxy_may_want_a_credential() {
     let asked = timeout(LONG, seen).await.unwrap().unwrap();
     let credential = format!("Basic {}", STANDARD.encode("user:p@ss"));
     assert!(asked.starts_with(&format!("CONNECT {address} ")) && asked.contains(&credential), "{asked}");
+}
+
+/// As kubectl reads it: files end in a line break, and what is no token changes nothing.
+#[tokio::test]
+async fn a_token_file_is_read_again() {
+    let (address, ca) = server(&[b"h2"]).await;
+    let (folder, path) = kubeconfig(address, &ca, json!({ "tokenFile": "token" }), None);
+    let file = folder.path().join("token");
+    let told = Route::read(&path, false, &Metrics::new()).await.err().unwrap();
+    assert!(Chain(&told).to_string().contains("cannot read tokenFile"), "{}", Chain(&told));
+    std::fs::write(&file, "first\n").unwrap();
+    let route = Route::read(&path, false, &Metrics::new()).await.unwrap();
+    assert_eq!(ask(&route).await, "HTTP/2.0 /spaces/one/apis?limit=1 Bearer first ");
+    for wrong in ["", " \n", "two\nlines"] {
+        std::fs::write(&file, wrong).unwrap();
+        assert!(route.refresh().is_err(), "{wrong:?}");
+        assert!(ask(&route).await.contains("Bearer first "), "{wrong:?}");
+    }
+    std::fs::write(&file, "second").unwrap();
+    route.refresh().unwrap();
+    assert!(ask(&route).await.contains("Bearer second "));
+}
+
+/// The Secret may be written while the connector starts.
+#[tokio::test]
+async fn no_change_of_the_kubeconfig_is_missed() {
+    let (address, ca) = server(&[b"h2"]).await;
+    let (folder, path) = kubeconfig(address, &ca, json!({ "token": "first" }), None);
+    let upstream = Arc::new(Upstream::open(&path, false, Arc::new(Metrics::new())).await.unwrap());
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("first", "second")).unwrap();
+    let mut generation = upstream.generation();
+    let following = upstream.clone();
+    let follow = tokio::spawn(async move { following.follow_file().await });
+    timeout(LONG, generation.changed()).await.expect("it is seen").unwrap();
+    assert!(ask(&upstream.route.load()).await.contains("Bearer second "));
+    follow.abort();
+    drop(folder);
 }
 
 /// What an exec plugin gives has an end, and another one has to be asked for in time.
