@@ -16,6 +16,7 @@ use kube::Api;
 use kube::api::PostParams;
 use kube::config::Kubeconfig;
 use thiserror::Error;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use token::{AccountToken, inline_token};
@@ -30,8 +31,8 @@ use crate::upstream::Upstream;
 const LOOK: Duration = Duration::from_secs(300);
 /// How soon what failed is tried again; twice as late each time.
 const RETRY: Duration = Duration::from_secs(10);
-/// The latest.
-const LONGEST_RETRY: Duration = Duration::from_secs(600);
+/// The latest: a token may last no longer than ten minutes, and a third of that is left when it is due.
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// How soon the Secret is looked at again after it was written.
 const SETTLE: Duration = Duration::from_secs(10);
 
@@ -83,8 +84,9 @@ impl Renewal {
     pub(crate) async fn run(&self) {
         let mut retry = RETRY;
         let mut told = String::new();
+        let mut made = None;
         loop {
-            let pause = match self.renew().await {
+            let pause = match self.renew(&mut made).await {
                 Ok(pause) => {
                     (retry, told) = (RETRY, String::new());
                     pause
@@ -104,8 +106,8 @@ impl Renewal {
         }
     }
 
-    /// Renews the token where that is due; how long until the next look.
-    async fn renew(&self) -> Result<Duration, RenewalError> {
+    /// Renews the token where that is due; how long until the next look. What was `made` last is kept there, with the time.
+    async fn renew(&self, made: &mut Option<(AccountToken, Instant)>) -> Result<Duration, RenewalError> {
         let SecretReference { namespace, name, key } = &self.secret;
         let called = || format!("{namespace}/{name}");
         let stored = self.secrets.get_opt(name).await.map_err(|error| RenewalError::Read(called(), error))?;
@@ -125,10 +127,10 @@ impl Renewal {
             return Ok(LOOK);
         };
         let now = now();
-        if let Some(left) =
-            token.due().checked_sub(now).and_then(|left| u64::try_from(left).ok()).filter(|left| *left > 0)
-        {
-            return Ok(LOOK.min(Duration::from_secs(left)));
+        let age = made.as_ref().filter(|(made, _)| *made == token).map(|(_, at)| at.elapsed());
+        let left = token.left(now, age);
+        if !left.is_zero() {
+            return Ok(LOOK.min(left));
         }
         let account = format!("{}/{}", token.namespace, token.account);
         if !text.contains(former) {
@@ -141,13 +143,22 @@ impl Renewal {
             }
             error => RenewalError::Request(account.clone(), error),
         })?;
-        let next = next.filter(|next| AccountToken::read(next).is_some());
-        let next = next.ok_or_else(|| RenewalError::NoToken(account.clone()))?;
+        let next = next.and_then(|next| Some((AccountToken::read(&next)?, next)));
+        let (claims, next) = next.ok_or_else(|| RenewalError::NoToken(account.clone()))?;
+        if claims.due() <= now {
+            warn!(
+                account,
+                "a token that was made now is due already: set the clock of this node, or the control plane's"
+            );
+        }
         // All else stays as somebody wrote it, comments included.
         data.insert(key.clone(), ByteString(text.replace(former, &next).into_bytes()));
         // Only over what was read: the Secret carries its resource version.
         match self.secrets.replace(name, &PostParams::default(), &secret).await {
-            Ok(_) => info!(account, secret = called(), "the control plane's token was renewed"),
+            Ok(_) => {
+                *made = Some((claims, Instant::now()));
+                info!(account, secret = called(), "the control plane's token was renewed");
+            }
             Err(kube::Error::Api(status)) if status.code == 409 => {}
             Err(error) => return Err(RenewalError::Write(called(), error)),
         }

@@ -1,5 +1,7 @@
 //! What a credential says of itself: until when it is good, and whose it is.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kube::config::{AuthInfo, Kubeconfig};
@@ -55,6 +57,14 @@ impl AccountToken {
         })
     }
 
+    /// How long until it is to be renewed, by the clock here; zero where that is due. One that is known to be of this `age` has a
+    /// third of its life before it all the same: by a clock that is far ahead each new one would be due at once.
+    pub(super) fn left(&self, now: i64, age: Option<Duration>) -> Duration {
+        let seconds = |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+        let by_age = age.map_or(Duration::ZERO, |age| seconds(self.life() / 3).saturating_sub(age));
+        seconds(self.due().saturating_sub(now)).max(by_age)
+    }
+
     /// When it is to be renewed: after two thirds of its life.
     pub(super) fn due(&self) -> i64 {
         self.issued.saturating_add(self.life() / 3 * 2)
@@ -81,7 +91,7 @@ fn current_user(kubeconfig: &Kubeconfig) -> Option<&AuthInfo> {
 
 /// The token in the kubeconfig itself; one in a file of its own is its writer's to renew.
 pub(super) fn inline_token(kubeconfig: &Kubeconfig) -> Option<&str> {
-    Some(current_user(kubeconfig)?.token.as_ref()?.expose_secret())
+    Some(current_user(kubeconfig)?.token.as_ref()?.expose_secret().trim())
 }
 
 /// When what a kubeconfig authenticates by ends, in seconds since 1970, as far as it can be told.
@@ -134,6 +144,10 @@ mod tests {
         let token = AccountToken::read(&jwt(&claims)).unwrap();
         assert_eq!((token.namespace.as_str(), token.account.as_str()), ("claims", "connector"));
         assert_eq!((token.audiences.as_slice(), token.life(), token.due()), (&["a".into(), "b".into()][..], 900, 1600));
+        let left = |now, age: Option<u64>| token.left(now, age.map(Duration::from_secs)).as_secs();
+        assert_eq!((left(1000, None), left(1600, None), left(9999, None), left(i64::MIN, None) > 0), (600, 0, 0, true));
+        // By a clock that is an hour ahead.
+        assert_eq!((left(4600, Some(10)), left(4600, Some(299)), left(4600, Some(300))), (290, 1, 0));
         for (key, other) in [("sub", json!("jane")), ("exp", json!(null)), ("exp", json!(1000)), ("iat", json!("x"))] {
             let mut claims = claims.clone();
             claims[key] = other;
@@ -168,6 +182,8 @@ mod tests {
         let data = base64::engine::general_purpose::STANDARD.encode(pem);
         assert_eq!(of(json!({ "client-certificate-data": data })).certificate, Some(2_208_988_800));
         assert_eq!(inline_token(&read(json!({ "token": "t" }))), Some("t"));
+        // As a block of YAML has it: what takes its place must not take the line's end.
+        assert_eq!(inline_token(&read(json!({ "token": "t\n" }))), Some("t"));
         assert_eq!(inline_token(&read(json!({ "tokenFile": file }))), None);
     }
 }
