@@ -100,7 +100,9 @@ impl Election {
     async fn acquire(&mut self) {
         let mut complained = false;
         loop {
-            match self.try_hold().await {
+            // What is not answered is asked again, or a server that is gone would keep this replica from ever writing.
+            let Ok(held) = tokio::time::timeout(DEADLINE, self.try_hold()).await else { continue };
+            match held {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(error) if complained => {

@@ -38,6 +38,10 @@ const RELEASE: Duration = Duration::from_secs(2);
 /// How often the claim namespace is looked for while it is not there.
 const NAMESPACE_RETRY: Duration = Duration::from_secs(10);
 
+/// How long the app cluster's API may be silent on a connection: longer than a watch lasts, which the server ends after 290 s. The
+/// library waits for ever, and with it whoever asked, for a server that took a request and is gone.
+const APP_CLUSTER_PATIENCE: Duration = Duration::from_secs(330);
+
 /// The connector cannot start, or cannot go on.
 #[derive(Debug, Error)]
 pub enum ServeError {
@@ -248,7 +252,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
 /// A client of the app cluster, and its URL.
 async fn app_cluster_client(source: &AppCluster) -> Result<(kube::Client, String), ServeError> {
     let unusable = |error: Box<dyn std::error::Error + Send + Sync>| ServeError::AppClusterKubeconfig(error);
-    let config = match source {
+    let mut config = match source {
         // The service account's files win over a kubeconfig that happens to lie around.
         AppCluster::Inferred => match kube::Config::incluster() {
             Ok(config) => config,
@@ -260,6 +264,10 @@ async fn app_cluster_client(source: &AppCluster) -> Result<(kube::Client, String
             kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| unusable(error.into()))?
         }
     };
+    config.read_timeout = Some(APP_CLUSTER_PATIENCE);
+    config.write_timeout = Some(APP_CLUSTER_PATIENCE);
+    // Else the time that a connection was not used would count.
+    config.reset_reader_on_write = true;
     let server = config.cluster_url.to_string();
     Ok((kube::Client::try_from(config).map_err(|error| unusable(error.into()))?, server))
 }

@@ -10,9 +10,18 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use hyper_util::client::legacy::connect::{Connected, Connection};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// How long a TCP connection may be silent before the kernel asks whether the peer's lives, how often it asks then, and how many
+/// times in vain. Only HTTP/1.1 needs it: it has no PING.
+pub(crate) const KEEPALIVE: Duration = Duration::from_secs(30);
+pub(crate) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+pub(crate) const KEEPALIVE_TRIES: u32 = 3;
 
 /// What one call reads or writes. More was not faster.
 const BUFFER: usize = 64 << 10;
@@ -30,6 +39,16 @@ thread_local! {
     static WAITS: Cell<bool> = const { Cell::new(false) };
     /// What was read in this turn of a [`Gathering`] task; `None` in others.
     static READ: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// Has the kernel end the connection when its peer is gone without a word, as with a node that fails: nobody else would notice, and
+/// over the years those would be many. And what is written leaves at once, as a watch's event is small.
+pub(crate) fn tune(stream: &TcpStream) {
+    let keepalive =
+        TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_TRIES);
+    // A socket that takes none of this has ended already, as its reader will see.
+    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+    let _ = stream.set_nodelay(true);
 }
 
 fn take_buffer() -> Vec<u8> {

@@ -20,7 +20,7 @@ use tracing::debug;
 
 use super::certificate::Serving;
 use crate::identity::PeerCertificate;
-use crate::transport::{Buffered, Gathering};
+use crate::transport::{Buffered, Gathering, tune};
 
 /// Streams on one connection. The front sends everything over few connections, every watch of the cluster included (wire
 /// rule 1.13), and what an idle stream costs is counted in kilobytes.
@@ -94,7 +94,8 @@ pub(crate) async fn serve<H: Handler>(
                 async move { Ok::<_, Infallible>(answer.await) }
             });
             let is_two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            let server = server();
+            // Who is not asked which version it is has to speak in time (HTTP/1.1).
+            let server = if is_two { server().http2_only() } else { server().http1_only() };
             let connection = watcher.watch(server.serve_connection(TokioIo::new(stream), service).into_owned());
             // Where an answer breaks off, HTTP/1.1 ends at once, and what was gathered would be lost.
             let ended = if is_two { Gathering::new(connection).await } else { connection.await };
@@ -136,8 +137,7 @@ fn server() -> auto::Builder<TokioExecutor> {
 }
 
 async fn handshake(tls: TlsAcceptor, stream: TcpStream) -> Option<TlsStream<Buffered<TcpStream>>> {
-    // A watch event is small and must leave at once.
-    let _ = stream.set_nodelay(true);
+    tune(&stream);
     match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(Buffered::new(stream))).await {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err(error)) => {

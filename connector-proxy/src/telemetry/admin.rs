@@ -9,29 +9,40 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
 use super::Metrics;
+use crate::transport::tune;
+
+/// From a connection's beginning, or an answer, to the end of the next request's headers: longer than scrapes are apart.
+const SILENCE: Duration = Duration::from_secs(150);
 
 /// Serves health and metrics on `listener` until dropped.
 pub(crate) async fn serve_admin(listener: TcpListener, metrics: Arc<Metrics>) {
+    serve(listener, metrics, SILENCE).await;
+}
+
+async fn serve(listener: TcpListener, metrics: Arc<Metrics>, silence: Duration) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             // Out of file descriptors, most likely: give others time to end.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
+        tune(&stream);
         let metrics = metrics.clone();
         tokio::spawn(async move {
             let service = service_fn(move |request: Request<Incoming>| {
                 let answer = answer(&metrics, request.method(), request.uri().path());
                 async move { Ok::<_, Infallible>(answer) }
             });
+            let mut server = http1::Builder::new();
+            server.timer(TokioTimer::new()).header_read_timeout(silence);
             // A broken connection is the asker's own affair.
-            let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+            let _ = server.serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
@@ -77,6 +88,9 @@ fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
     use super::*;
 
     #[test]
@@ -93,5 +107,22 @@ mod tests {
         // The front-proxy CA may change even now.
         metrics.set_trusting();
         assert_eq!((status("/livez"), status("/readyz")), (200, 503));
+    }
+
+    /// Probes and scrapers go away without a word, too, and their connections would add up.
+    #[tokio::test]
+    async fn who_says_nothing_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(serve(listener, Arc::new(Metrics::new()), Duration::from_millis(200)));
+        for said in ["", "GET /liv", "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(said.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            let ended = tokio::time::timeout(Duration::from_secs(20), stream.read_to_string(&mut answer)).await;
+            ended.expect("it ends").unwrap();
+            assert_eq!(answer.contains("200 OK"), said.ends_with("\r\n\r\n"), "{answer}");
+        }
+        server.abort();
     }
 }

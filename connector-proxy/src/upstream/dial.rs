@@ -1,7 +1,5 @@
 //! Connections as a kubeconfig wants them: directly or through a proxy, plain or TLS, HTTP/2 where the server speaks it.
 
-use std::time::Duration;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, Uri};
@@ -16,13 +14,7 @@ use tower::Service;
 use tower::util::{BoxCloneSyncService, ServiceExt};
 
 use super::BoxError;
-use crate::transport::Buffered;
-
-/// How long a TCP connection may be silent before the kernel asks whether the peer's lives, how often it asks then, and how many
-/// times in vain. Only HTTP/1.1 needs it: it has no PING.
-const KEEPALIVE: Duration = Duration::from_secs(30);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
-const KEEPALIVE_TRIES: u32 = 3;
+use crate::transport::{Buffered, KEEPALIVE, KEEPALIVE_INTERVAL, KEEPALIVE_TRIES};
 
 /// A transport, whatever it is made of.
 pub(super) trait Io: Read + Write + Send + Unpin {}

@@ -42,6 +42,7 @@ use crate::chain::Chain;
 use crate::telemetry::{Metrics, UpstreamError};
 use kubeconfig::{Route, fingerprint, has_expired, hint, tell_expiry};
 use lane::NoStream;
+use own::Patience;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -93,7 +94,7 @@ impl Upstream {
         Ok(Self {
             path: path.to_owned(),
             gzip,
-            client: own::client(route.clone(), namespace),
+            client: own::client(route.clone(), namespace, Patience::default()),
             route,
             first_seen,
             generation: watch::Sender::new(0),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use arc_swap::ArcSwap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header;
@@ -27,6 +28,7 @@ use super::*;
 use crate::chain::Chain;
 use crate::upstream::Upstream;
 use crate::upstream::kubeconfig::Route;
+use crate::upstream::own::{self, Patience};
 
 const NAME: &str = "control-plane.example.org";
 
@@ -61,6 +63,9 @@ async fn server(alpn: &[&[u8]]) -> (SocketAddr, String) {
 }
 
 async fn tell(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.uri().path().ends_with("/silence") {
+        std::future::pending::<()>().await;
+    }
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let path = request.uri().path_and_query().unwrap();
     let told = format!(
@@ -242,4 +247,21 @@ async fn own_requests_pause_after_one_that_failed() {
     let request = Request::get("/version").body(Full::default()).unwrap();
     assert!(upstream.send(request).await.is_err());
     assert!(knocks.load(Ordering::Relaxed) > of_one);
+}
+
+/// Nobody is there who would give up in their place.
+#[tokio::test]
+async fn own_requests_do_not_wait_for_ever() {
+    let (address, ca) = server(&[b"h2"]).await;
+    let (_folder, path) = kubeconfig(address, &ca, json!({}), None);
+    let route = Arc::new(ArcSwap::from_pointee(Route::read(&path, false, &Metrics::new()).await.unwrap()));
+    let patience = Patience { answer: Duration::from_millis(200), events: LONG };
+    let own = own::client(route, "default".to_owned(), patience);
+    let ask = |path: &str| {
+        let request = Request::get(path).body(Vec::new()).unwrap();
+        timeout(LONG, own.request_text(request))
+    };
+    assert!(ask("/apis").await.expect("an answer").unwrap().contains("/spaces/one/apis"));
+    let error = ask("/silence").await.expect("an end").unwrap_err();
+    assert!(Chain(&error).to_string().contains("the control plane does not answer"), "{}", Chain(&error));
 }
