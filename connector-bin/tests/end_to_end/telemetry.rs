@@ -139,6 +139,11 @@ async fn lines_and_metrics_tell_of_a_request() -> Result<()> {
     ensure!(sent.headers["traceparent"] == TRACEPARENT && sent.headers["audit-id"] == *audit_id, "{:?}", sent.headers);
     drop(connector);
 
+    let labels = |code: u16, fault: &str| {
+        format!(
+            r#"connector_requests_total{{verb="get",group="k8s.starter.org",resource="kubernetesclusters",code="{code}",fault="{fault}"}}"#
+        )
+    };
     let connector = Connector::start(&app, &control_plane, options("warn")?).await?;
     connector.wait_available(&app, EXAMPLE_API).await?;
     let unauthorized = json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 401 });
@@ -150,6 +155,16 @@ async fn lines_and_metrics_tell_of_a_request() -> Result<()> {
     ensure!(raw.ask("GET", &one, &headers, "").await?.status == 503);
     stand_in.clear();
     ensure!(raw.ask("GET", &format!("{ALL}/nothing"), &headers, "").await?.status == 404);
+    // A client that does not wait is counted, too: with those alone it would seem that nobody asks while the control plane hangs.
+    stand_in.only(&["traced/1.0"], Fault::Silence);
+    let patience = std::time::Duration::from_secs(2);
+    ensure!(tokio::time::timeout(patience, raw.ask("GET", &one, &headers, "")).await.is_err(), "it was answered");
+    let gone = format!("{} 1", labels(499, "client"));
+    eventually("the client to be missed", || async {
+        let (_, metrics) = connector.admin_get("/metrics").await?;
+        Ok(if metrics.lines().any(|line| line == gone) { Ok(()) } else { Err(metrics) })
+    })
+    .await?;
     let lines = lines(&connector)?;
     let told: Vec<&Value> =
         lines.iter().filter(|line| line["message"].as_str().is_some_and(|text| text.contains("(401)"))).collect();
@@ -160,17 +175,12 @@ async fn lines_and_metrics_tell_of_a_request() -> Result<()> {
     }
 
     let (_, metrics) = connector.admin_get("/metrics").await?;
-    let labels = |code: u16, fault: &str| {
-        format!(
-            r#"connector_requests_total{{verb="get",group="k8s.starter.org",resource="kubernetesclusters",code="{code}",fault="{fault}"}}"#
-        )
-    };
     for (series, value) in [
         (labels(503, "control_plane"), "4"),
         (labels(404, "client"), "1"),
         (r#"connector_control_plane_errors_total{kind="unauthorized"}"#.to_owned(), "3"),
         (r#"connector_control_plane_errors_total{kind="nonsense"}"#.to_owned(), "1"),
-        (r#"connector_request_side_duration_seconds_count{verb="get",side="control_plane"}"#.to_owned(), "5"),
+        (r#"connector_request_side_duration_seconds_count{verb="get",side="control_plane"}"#.to_owned(), "6"),
         (r#"connector_apiservice_available{group="k8s.starter.org",version="v1alpha1"}"#.to_owned(), "1"),
         ("connector_control_plane_reachable".to_owned(), "1"),
     ] {

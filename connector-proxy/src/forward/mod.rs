@@ -38,7 +38,7 @@ use crate::admission::{Named, Namespaces};
 use crate::catalog::{Snapshot, Snapshots};
 use crate::claims::Claims;
 use crate::config::ApiConfig;
-use crate::failure::Failure;
+use crate::failure::{Failure, Side};
 use crate::identity::{Attributes, Authorizer, Decision, PeerCertificate, TrustSource, User};
 use crate::registrar::Registered;
 use crate::serve::Handler;
@@ -53,6 +53,9 @@ pub(crate) type AnswerBody = UnsyncBoxBody<Bytes, BoxError>;
 /// The time from a request's arrival to its answer's headers. Below the front's own 60 s (wire rules 1.22, 11.5), so that
 /// the client reads whose fault it is.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(55);
+
+/// In the place of an answer's code where the client went away before there was one, as proxies have it.
+const CLIENT_GONE: u16 = 499;
 
 /// A body that is in memory.
 pub(crate) fn full(bytes: impl Into<Bytes>) -> AnswerBody {
@@ -109,17 +112,15 @@ impl Handler for Corridor {
     type Body = AnswerBody;
 
     async fn handle(self: Arc<Self>, peer: Arc<PeerCertificate>, request: Request<Incoming>) -> Response<AnswerBody> {
-        let started = Instant::now();
-        let span = trace::RequestSpan::of(&request);
         let wish = render::Wish::of(&request);
-        let path = tracing::enabled!(tracing::Level::DEBUG).then(|| request.uri().path().to_owned());
-        let mut seen = Seen { verb: "other", details: path.is_some().then(Box::default), ..Seen::default() };
-        let work = span.around(self.answer(&peer, request, &mut seen));
+        let mut under_way = UnderWay::new(&self, &request);
+        let work = under_way.span.around(self.answer(&peer, request, &mut under_way.seen));
         let answered = match tokio::time::timeout(REQUEST_TIMEOUT, work).await {
             Ok(answered) => answered,
             Err(_) => Err(Failure::too_late()),
         };
-        span.log.in_scope(|| {
+        let log = under_way.span.log.clone();
+        log.in_scope(|| {
             let (answer, fault) = match answered {
                 Ok(answer) => (answer, "none"),
                 Err(failure) => {
@@ -130,14 +131,49 @@ impl Handler for Corridor {
                     (failure.into_response(), side)
                 }
             };
-            let code = answer.status().as_u16();
-            let duration = started.elapsed();
-            seen.log(path.as_deref(), code, fault, duration);
-            span.answered(seen.verb, &seen.resource, code);
-            let Seen { verb, group, resource, waits, .. } = seen;
-            self.metrics.requests.answered(&RequestLabels { verb, group, resource, code, fault }, duration, &waits);
-            wish.fulfil(answer, verb == Verb::Watch.as_str())
+            under_way.tell(answer.status().as_u16(), fault);
+            wish.fulfil(answer, under_way.seen.verb == Verb::Watch.as_str())
         })
+    }
+}
+
+/// A request that is not answered yet. It is told of once: with its answer, or when this is dropped before, as the client did not
+/// wait for one.
+struct UnderWay<'a> {
+    corridor: &'a Corridor,
+    span: trace::RequestSpan,
+    started: Instant,
+    /// Only where the log shows it.
+    path: Option<String>,
+    seen: Seen,
+    is_told: bool,
+}
+
+impl<'a> UnderWay<'a> {
+    fn new<B>(corridor: &'a Corridor, request: &Request<B>) -> Self {
+        let path = tracing::enabled!(tracing::Level::DEBUG).then(|| request.uri().path().to_owned());
+        let seen = Seen { verb: "other", details: path.is_some().then(Box::default), ..Seen::default() };
+        let span = trace::RequestSpan::of(request);
+        Self { corridor, span, started: Instant::now(), path, seen, is_told: false }
+    }
+
+    fn tell(&mut self, code: u16, fault: &'static str) {
+        self.is_told = true;
+        let duration = self.started.elapsed();
+        self.seen.log(self.path.as_deref(), code, fault, duration);
+        let Seen { verb, group, resource, waits, .. } = &self.seen;
+        self.span.answered(verb, resource, code);
+        let labels = RequestLabels { verb, group: group.clone(), resource: resource.clone(), code, fault };
+        self.corridor.metrics.requests.answered(&labels, duration, waits);
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if !self.is_told {
+            let log = self.span.log.clone();
+            log.in_scope(|| self.tell(CLIENT_GONE, Side::Client.as_str()));
+        }
     }
 }
 

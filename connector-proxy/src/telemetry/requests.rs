@@ -93,7 +93,7 @@ impl RequestMetrics {
         );
         registry.register_with_unit(
             "request_duration",
-            "From a request's arrival to its answer's headers, by verb; watches are not among them",
+            "From a request's arrival to its answer's headers, or until the client gave up, by verb; watches are not among them",
             Unit::Seconds,
             metrics.duration.clone(),
         );
@@ -119,7 +119,7 @@ impl RequestMetrics {
         metrics
     }
 
-    /// Takes note of a request that was answered: its latency is that of its verb, or of `other` where it addresses nothing
+    /// Takes note of a request that was answered, or given up: its latency is that of its verb, or of `other` where it addresses nothing
     /// that is offered.
     pub(crate) fn answered(&self, labels: &RequestLabels, duration: Duration, waits: &Waits) {
         self.finished.get_or_create(labels).inc();
