@@ -97,7 +97,9 @@ pub(super) fn inline_token(kubeconfig: &Kubeconfig) -> Option<&str> {
 /// When what a kubeconfig authenticates by ends, in seconds since 1970, as far as it can be told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Expiry {
-    /// The token's end, where it is a JWT.
+    /// The token's beginning, where it is a JWT.
+    pub(crate) issued: Option<i64>,
+    /// The token's end.
     pub(crate) token: Option<i64>,
     /// The client certificate's.
     pub(crate) certificate: Option<i64>,
@@ -116,7 +118,8 @@ impl Expiry {
             (None, Some(file)) => std::fs::read(file).ok(),
             (None, None) => None,
         };
-        Self { token: token.and_then(|claims| claims.exp), certificate: pem.and_then(|pem| certificate_end(&pem)) }
+        let (issued, token) = token.map_or((None, None), |claims| (claims.iat, claims.exp));
+        Self { issued, token, certificate: pem.and_then(|pem| certificate_end(&pem)) }
     }
 }
 
@@ -176,8 +179,9 @@ mod tests {
             Kubeconfig::from_yaml(&config.to_string()).unwrap()
         };
         let of = |user: Value| Expiry::of(&read(user));
-        assert_eq!(of(json!({ "token": jwt(&json!({ "exp": 5 })) })), Expiry { token: Some(5), certificate: None });
-        assert_eq!(of(json!({ "tokenFile": file })), Expiry { token: Some(7), certificate: None });
+        let until = |token| Expiry { token: Some(token), ..Expiry::default() };
+        assert_eq!(of(json!({ "token": jwt(&json!({ "iat": 4, "exp": 5 })) })), Expiry { issued: Some(4), ..until(5) });
+        assert_eq!(of(json!({ "tokenFile": file })), until(7));
         assert_eq!(of(json!({ "token": "opaque" })), Expiry::default());
         let data = base64::engine::general_purpose::STANDARD.encode(pem);
         assert_eq!(of(json!({ "client-certificate-data": data })).certificate, Some(2_208_988_800));

@@ -18,6 +18,7 @@ struct NoLabels {}
 /// All in seconds since 1970; absent while it is not known, or there is no end.
 #[derive(Default)]
 pub(super) struct ExpiryMetrics {
+    issued: Family<NoLabels, Gauge>,
     credential: Family<NoLabels, Gauge>,
     certificates: Family<CertificateLabels, Gauge>,
 }
@@ -25,6 +26,12 @@ pub(super) struct ExpiryMetrics {
 impl ExpiryMetrics {
     pub(super) fn registered(registry: &mut Registry) -> Self {
         let metrics = Self::default();
+        registry.register_with_unit(
+            "credential_issued_timestamp",
+            "When the credential for the control plane was issued, in seconds since 1970; absent where that cannot be read",
+            Unit::Seconds,
+            metrics.issued.clone(),
+        );
         registry.register_with_unit(
             "credential_expiry_timestamp",
             "When the credential for the control plane ends, in seconds since 1970; absent where it has no end that can be read",
@@ -40,8 +47,9 @@ impl ExpiryMetrics {
         metrics
     }
 
-    pub(super) fn credential(&self, at: Option<i64>) {
-        set(&self.credential, &NoLabels {}, at);
+    pub(super) fn credential(&self, from: Option<i64>, until: Option<i64>) {
+        set(&self.issued, &NoLabels {}, from);
+        set(&self.credential, &NoLabels {}, until);
     }
 
     pub(super) fn certificate(&self, certificate: &'static str, at: Option<i64>) {

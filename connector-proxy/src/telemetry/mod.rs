@@ -66,9 +66,10 @@ impl Metrics {
         self.leader.set(lease, leads);
     }
 
-    /// When the token for the control plane ends, in seconds since 1970; `None` where there is none, or it does not tell.
-    pub(crate) fn credential_ends(&self, at: Option<i64>) {
-        self.expiry.credential(at);
+    /// When the token for the control plane began and when it ends, in seconds since 1970; `None` where there is none, or it does
+    /// not tell.
+    pub(crate) fn credential_lasts(&self, from: Option<i64>, until: Option<i64>) {
+        self.expiry.credential(from, until);
     }
 
     /// The same of a certificate: `serving`, `serving-ca`, `control-plane-client`, `front-proxy-ca`.
@@ -93,7 +94,7 @@ impl Metrics {
     }
 
     /// All of them as OpenMetrics text.
-    fn page(&self) -> Result<String, std::fmt::Error> {
+    pub(crate) fn page(&self) -> Result<String, std::fmt::Error> {
         let mut page = String::new();
         prometheus_client::encoding::text::encode(&mut page, &self.registry)?;
         Ok(page)

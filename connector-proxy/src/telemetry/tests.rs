@@ -52,7 +52,7 @@ fn exposed() -> BTreeMap<String, Metric> {
     metrics.apis.conflict(&GroupVersion::new("g", "v2"), true);
     metrics.secrets.written("created");
     metrics.leads("sync", true);
-    metrics.credential_ends(Some(1));
+    metrics.credential_lasts(Some(1), Some(2));
     metrics.certificate_ends("serving", Some(1));
     read(&metrics.page().unwrap())
 }

@@ -143,7 +143,7 @@ impl Route {
 pub(super) fn tell_expiry(path: &Path, metrics: &Metrics) {
     if let Ok(kubeconfig) = Kubeconfig::read_from(path) {
         let expiry = Expiry::of(&kubeconfig);
-        metrics.credential_ends(expiry.token);
+        metrics.credential_lasts(expiry.issued, expiry.token);
         metrics.certificate_ends("control-plane-client", expiry.certificate);
     }
 }
