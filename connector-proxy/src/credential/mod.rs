@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use token::{AccountToken, inline_token};
-pub(crate) use token::{Expiry, certificate_end};
+pub(crate) use token::{Expiry, certificate_end, certificate_validity};
 
 use crate::chain::Chain;
 use crate::config::SecretReference;

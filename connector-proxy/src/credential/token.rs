@@ -125,9 +125,15 @@ impl Expiry {
 
 /// When the first certificate in `pem` ends, in seconds since 1970.
 pub(crate) fn certificate_end(pem: &[u8]) -> Option<i64> {
+    Some(certificate_validity(pem)?.1)
+}
+
+/// When it begins, and when it ends.
+pub(crate) fn certificate_validity(pem: &[u8]) -> Option<(i64, i64)> {
     let der = CertificateDer::from_pem_slice(pem).ok()?;
     let (_, certificate) = X509Certificate::from_der(&der).ok()?;
-    Some(certificate.validity().not_after.timestamp())
+    let validity = certificate.validity();
+    Some((validity.not_before.timestamp(), validity.not_after.timestamp()))
 }
 
 #[cfg(test)]

@@ -22,13 +22,15 @@ use tracing::{info, warn};
 
 use crate::chain::Chain;
 use crate::config::{ServiceReference, TlsFiles};
-use crate::credential::certificate_end;
+use crate::credential::{certificate_end, certificate_validity};
 use crate::identity::AnyClientCertificate;
 use crate::owner::Owner;
 use crate::telemetry::Metrics;
 
-/// How long a generated leaf lasts; it is renewed after two thirds.
+/// How long a generated leaf lasts.
 const LEAF_LIFETIME: time::Duration = time::Duration::days(90);
+/// When it is renewed.
+const LEAF_RENEWAL: time::Duration = time::Duration::days(60);
 /// How long a generated CA lasts.
 const CA_LIFETIME: time::Duration = time::Duration::days(3650);
 /// A CA with less than this left is followed by a new one; both are trusted from then on.
@@ -156,10 +158,11 @@ impl CertificateSource {
             (Source::Generated { secrets, service, owner }, Made::Generated { authority, renew_at }) => {
                 let shared = shared_authority(secrets, service, owner, Some(authority)).await?;
                 let now = OffsetDateTime::now_utc();
-                if shared == *authority && now < *renew_at {
+                let is_good = is_good(*renew_at, now);
+                if shared == *authority && is_good {
                     return Ok(());
                 }
-                if now < *renew_at && shared.bundle.contains(&authority.certificate) {
+                if is_good && shared.bundle.contains(&authority.certificate) {
                     info!("the serving CA has changed: its former leaf is served a little longer");
                     let renew_at = (now + OVERLAP).min(*renew_at);
                     let ca_bundle = Some(shared.bundle.clone());
@@ -205,6 +208,12 @@ impl Source {
     }
 }
 
+/// Whether a leaf that is to be renewed then can be served on. One that is good for longer than a new one would be was made by a clock
+/// that was ahead: for others it begins in the future.
+fn is_good(renew_at: OffsetDateTime, now: OffsetDateTime) -> bool {
+    now < renew_at && renew_at <= now + LEAF_RENEWAL + BACKDATED
+}
+
 fn unusable(error: impl std::fmt::Display) -> CertificateError {
     CertificateError::Unusable(error.to_string())
 }
@@ -248,10 +257,9 @@ struct Authority {
 }
 
 impl Authority {
-    fn generate(former: Option<&Self>) -> Result<Self, rcgen::Error> {
+    fn generate(former: Option<&Self>, now: OffsetDateTime) -> Result<Self, rcgen::Error> {
         let key = KeyPair::generate()?;
         let mut params = authority_params();
-        let now = OffsetDateTime::now_utc();
         (params.not_before, params.not_after) = (now - BACKDATED, now + CA_LIFETIME);
         let certificate = params.self_signed(&key)?.pem();
         let bundle =
@@ -272,19 +280,19 @@ impl Authority {
         pairs.into_iter().map(|(key, pem)| (key.to_owned(), ByteString(pem.clone().into_bytes()))).collect()
     }
 
-    fn expires(&self) -> Option<OffsetDateTime> {
-        OffsetDateTime::from_unix_timestamp(certificate_end(self.certificate.as_bytes())?).ok()
-    }
-
+    /// Whether another one has to follow: it ends, or was made by a clock that was ahead, and counts for nobody yet.
     fn is_due(&self) -> bool {
-        self.expires().is_none_or(|expires| expires < OffsetDateTime::now_utc() + CA_RENEWAL)
+        let now = OffsetDateTime::now_utc();
+        let validity = certificate_validity(self.certificate.as_bytes());
+        validity
+            .is_none_or(|(begins, ends)| begins > now.unix_timestamp() || ends < (now + CA_RENEWAL).unix_timestamp())
     }
 
     /// Makes a leaf to be served.
     fn serve(self, service: &ServiceReference) -> Result<(Made, Serving), CertificateError> {
         let (certificate, key) = self.issue(service).map_err(ungenerated)?;
         let tls = server_config(certificate.as_bytes(), key.as_bytes())?;
-        let renew_at = OffsetDateTime::now_utc() + LEAF_LIFETIME * 2 / 3;
+        let renew_at = OffsetDateTime::now_utc() + LEAF_RENEWAL;
         let ca_bundle = Some(self.bundle.clone());
         let leaf_ends = certificate_end(certificate.as_bytes());
         let ca_ends = certificate_end(self.certificate.as_bytes());
@@ -339,7 +347,7 @@ async fn shared_authority(
         let known = read.as_ref().or(in_force);
         let next = match known.filter(|authority| !authority.is_due()) {
             Some(authority) => authority.clone(),
-            None => Authority::generate(known).map_err(ungenerated)?,
+            None => Authority::generate(known, OffsetDateTime::now_utc()).map_err(ungenerated)?,
         };
         let mut metadata = stored.as_ref().map_or_else(
             || ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() },
@@ -390,11 +398,11 @@ mod tests {
     #[test]
     fn leaves_verify_by_the_bundle_across_a_renewal() {
         let service: ServiceReference = "kube-system/connector".parse().unwrap();
-        let former = Authority::generate(None).unwrap();
+        let former = Authority::generate(None, OffsetDateTime::now_utc()).unwrap();
         let (old_leaf, _) = former.issue(&service).unwrap();
         assert!(verifies(&former.bundle, &old_leaf, "connector.kube-system.svc"));
         assert!(!verifies(&former.bundle, &old_leaf, "other.kube-system.svc"));
-        let next = Authority::generate(Some(&former)).unwrap();
+        let next = Authority::generate(Some(&former), OffsetDateTime::now_utc()).unwrap();
         let (new_leaf, key) = next.issue(&service).unwrap();
         assert!(verifies(&next.bundle, &old_leaf, "connector.kube-system.svc"));
         assert!(verifies(&next.bundle, &new_leaf, "connector.kube-system.svc"));
@@ -403,9 +411,23 @@ mod tests {
         assert!(server_config(old_leaf.as_bytes(), key.as_bytes()).is_err(), "a key of another certificate");
     }
 
+    /// A node may start before it knows the time.
+    #[test]
+    fn what_a_clock_that_was_ahead_made_is_made_anew() {
+        let now = OffsetDateTime::now_utc();
+        let of = |ahead: time::Duration| Authority::generate(None, now + ahead).unwrap();
+        assert!(of(time::Duration::days(2)).is_due());
+        assert!(!of(BACKDATED / 2).is_due());
+        assert!(of(-CA_LIFETIME + CA_RENEWAL / 2).is_due());
+        let renewed_in = |ahead: time::Duration| is_good(now + ahead + LEAF_RENEWAL, now);
+        assert!(!renewed_in(time::Duration::days(2)));
+        assert!(renewed_in(BACKDATED / 2) && renewed_in(time::Duration::ZERO) && renewed_in(-LEAF_RENEWAL / 2));
+        assert!(!renewed_in(-LEAF_RENEWAL));
+    }
+
     #[test]
     fn an_authority_survives_its_secret() {
-        let authority = Authority::generate(None).unwrap();
+        let authority = Authority::generate(None, OffsetDateTime::now_utc()).unwrap();
         assert!(!authority.is_due());
         let secret = Secret { data: Some(authority.to_data()), ..Secret::default() };
         assert!(Authority::from_secret(&secret).is_some_and(|read| read == authority));
