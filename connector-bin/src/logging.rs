@@ -1,6 +1,7 @@
 //! The log: what is in it, and how it is written.
 
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -36,6 +37,7 @@ pub(crate) fn init(default: &str, format: LogFormat) -> anyhow::Result<Log> {
     let given = std::env::var(VARIABLE).unwrap_or_default();
     let lines = lines(format).with_filter(filter(&given, default)?);
     let registry = tracing_subscriber::registry();
+    std::panic::set_hook(Box::new(tell_panic));
     #[cfg(feature = "otlp")]
     {
         let traces = Traces::begin()?;
@@ -52,6 +54,14 @@ pub(crate) fn init(default: &str, format: LogFormat) -> anyhow::Result<Log> {
         }
         Ok(Log {})
     }
+}
+
+/// A panic is a line of the log as all others. One whose text was put together may quote what was being worked on, a Secret's data
+/// perhaps: of that the place is told only.
+fn tell_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    let text = panic.payload().downcast_ref::<&'static str>().copied();
+    tracing::error!(place, text, "the connector has a bug: a part of it panicked");
 }
 
 /// The log, to be ended when all is done.
@@ -102,7 +112,43 @@ fn filter(given: &str, default: &str) -> anyhow::Result<EnvFilter> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex, PoisonError};
+
     use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_tells_its_place_and_no_data() {
+        let written = Written::default();
+        let writer = written.clone();
+        let log = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+        let secret = "pässword".to_owned();
+        let former = std::panic::take_hook();
+        std::panic::set_hook(Box::new(tell_panic));
+        tracing::subscriber::with_default(log, || {
+            assert!(std::panic::catch_unwind(|| secret[..2].len()).is_err(), "it was cut in a letter");
+            assert!(std::panic::catch_unwind(|| panic!("a text of the program")).is_err());
+        });
+        std::panic::set_hook(former);
+        let written = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert!(!written.contains(&secret), "{written}");
+        assert!(written.contains("a text of the program"), "{written}");
+        let places = written.lines().filter(|line| line.contains(r#""place":""#) && line.contains("logging.rs:"));
+        assert_eq!(places.count(), 2, "{written}");
+    }
 
     fn shown(given: &str) -> String {
         filter(given, "info").unwrap().to_string()

@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use tracing::Span;
 
 use super::{AnswerBody, BoxError};
+use crate::telemetry::Repeated;
 
 /// How a client wants its answer written.
 pub(super) struct Wish {
@@ -131,7 +132,12 @@ impl Body for Rendered {
         let piece = ready!(self.poll_piece(cx)).transpose();
         self.ended = !matches!(piece, Some(Ok(_)));
         if let Some(Err(error)) = &piece {
-            self.span.in_scope(|| tracing::warn!(%error, "an answer was broken off"));
+            static TOLD: Repeated = Repeated::new();
+            self.span.in_scope(|| {
+                if let Some(suppressed) = TOLD.pass("") {
+                    tracing::warn!(%error, suppressed, "an answer was broken off");
+                }
+            });
         }
         Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
