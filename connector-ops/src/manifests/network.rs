@@ -52,6 +52,8 @@ impl Chart<'_> {
         if !policy.metrics_from.is_empty() {
             metrics["from"] = json!(policy.metrics_from);
         }
+        // What counts is the port of its Pods, which is 5353 on OpenShift.
+        let names = [53, 5353].map(|port| [json!({"port": port, "protocol": "UDP"}), tcp(&port.into())]).concat();
         let ports: Vec<Value> = policy.egress.ports.iter().map(|port| tcp(&(*port).into())).collect();
         let mut out = json!({"ports": ports});
         if !policy.egress.to.is_empty() {
@@ -65,7 +67,7 @@ impl Chart<'_> {
                 "podSelector": {"matchLabels": self.release.selector()},
                 "policyTypes": ["Ingress", "Egress"],
                 "ingress": [{"ports": [tcp(&"https".into())]}, metrics],
-                "egress": [{"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}, out],
+                "egress": [{"ports": names}, out],
             },
         }))
     }

@@ -62,12 +62,13 @@ impl Chart<'_> {
 
     fn rules(&self) -> Vec<Value> {
         let of = |what: &str| format!("{}-{what}", self.release.name);
-        let mut rules = vec![
-            rule("", "secrets", &[], "create"),
-            rule("", "secrets", &[&of("serving-ca")], "get update"),
-            rule("coordination.k8s.io", "leases", &[], "create"),
-            rule("coordination.k8s.io", "leases", &[&of("registrar"), &of("sync")], "get update"),
-        ];
+        let mut rules = Vec::new();
+        if self.values.tls.secret_name.is_empty() {
+            rules.push(rule("", "secrets", &[], "create"));
+            rules.push(rule("", "secrets", &[&of("serving-ca")], "get update"));
+        }
+        rules.push(rule("coordination.k8s.io", "leases", &[], "create"));
+        rules.push(rule("coordination.k8s.io", "leases", &[&of("registrar"), &of("sync")], "get update"));
         if self.settings.renews(self.values) {
             rules.push(rule("", "secrets", &[&self.settings.secret], "get update"));
         }

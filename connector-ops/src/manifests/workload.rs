@@ -102,6 +102,8 @@ clusters:
 
     pub(super) fn deployment(&self) -> Value {
         let Self { values, release, .. } = self;
+        // Two Pods that want the same ports of a node cannot be on it together: one has to go first, or none comes on a small cluster.
+        let (unavailable, surge) = if values.host_network { (1, 0) } else { (0, 1) };
         let mut annotations = values.pod_annotations.clone();
         if let Some(config) = self.config() {
             // The file is read at the start.
@@ -119,7 +121,7 @@ clusters:
             "metadata": self.metadata(&release.name),
             "spec": {
                 "replicas": values.replica_count,
-                "strategy": {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+                "strategy": {"rollingUpdate": {"maxUnavailable": unavailable, "maxSurge": surge}},
                 "selector": {"matchLabels": release.selector()},
                 "template": {"metadata": metadata, "spec": self.pod()},
             },
