@@ -12,13 +12,16 @@ use kube::client::Body;
 use serde_json::{Value, json};
 use testkit::connector::{Connector, ConnectorOptions};
 use testkit::crossplane::Crossplane;
-use testkit::{Cluster, ClusterOptions, eventually, fixtures};
+use testkit::{Cluster, ClusterOptions, eventually, eventually_within, fixtures};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::setup::{Corridor, EXAMPLE, EXAMPLE_API, claim, clusters, options};
+use crate::setup::{CLAIM_NAMESPACE, Corridor, EXAMPLE, EXAMPLE_API, claim, clusters, options};
 
 const ALL: &str = "/apis/k8s.starter.org/v1alpha1/kubernetesclusters";
+/// A watch of one object.
+const ONE: &str =
+    "/apis/k8s.starter.org/v1alpha1/namespaces/default/kubernetesclusters?watch=true&fieldSelector=metadata.name%3Ddb";
 /// How long anything may take, on a machine that does much else.
 const LONG: Duration = Duration::from_secs(60);
 
@@ -100,6 +103,49 @@ async fn an_exec_plugin_and_a_tls_server_name() -> Result<()> {
     let connector = Connector::start(&app, &control_plane, options).await?;
     connector.wait_available(&app, EXAMPLE_API).await?;
     app.kubectl().apply(&claim("default", "db")).await?;
+    Ok(())
+}
+
+/// The token is in a file of its own, as an agent writes it, and another one takes its place while the connector runs.
+#[tokio::test]
+async fn a_token_file_changes() -> Result<()> {
+    let (app, control_plane, _crossplane) = clusters().await?;
+    let kubectl = control_plane.kubectl();
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("token");
+    // What it may do tells which token counts.
+    let reader = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": { "name": "reader" },
+        "rules": [{ "apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"] }],
+    });
+    kubectl.apply(&reader.to_string()).await?;
+    for (account, role) in [("first", "reader"), ("second", "cluster-admin")] {
+        kubectl.ok(["create", "serviceaccount", account]).await?;
+        let subject = format!("--serviceaccount=default:{account}");
+        kubectl.ok(["create", "clusterrolebinding", account, &format!("--clusterrole={role}"), &subject]).await?;
+    }
+    // With the end of its line, as files have it.
+    std::fs::write(&file, kubectl.ok(["create", "token", "first"]).await?.trim().to_owned() + "\n")?;
+    let mut config = fixtures::object(&std::fs::read_to_string(control_plane.kubeconfig_path())?)?;
+    config["users"][0]["user"] = json!({ "tokenFile": file });
+    let kubeconfig = folder.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, config.to_string())?;
+    kubectl.ok(["create", "namespace", CLAIM_NAMESPACE]).await?;
+    let options = ConnectorOptions { control_plane_kubeconfig: Some(kubeconfig), ..options() };
+    let connector = Connector::start(&app, &control_plane, options).await?;
+    connector.wait_available(&app, EXAMPLE_API).await?;
+    let apply = async || {
+        let applied = app.kubectl().with_stdin(["apply", "-f", "-"], &claim("default", "db")).await?;
+        Ok(if applied.status.success() { Ok(()) } else { Err(applied.stderr) })
+    };
+    let refused = apply().await?;
+    ensure!(refused.is_err(), "the first account may write");
+    std::fs::write(&file, kubectl.ok(["create", "token", "second"]).await?)?;
+    eventually("the second account to be used", apply).await?;
+    let log = connector.log()?;
+    ensure!(!log.contains("kubeconfig was read again"), "other connections were made: {log}");
     Ok(())
 }
 
@@ -284,42 +330,38 @@ async fn hundreds_of_watches_keep_nobody_waiting() -> Result<()> {
 async fn a_dropped_client_ends_the_request_at_the_control_plane() -> Result<()> {
     let corridor = Corridor::start().await?;
     let (app, remote) = (corridor.app.kubectl(), corridor.control_plane.kubectl());
-    // The connector follows what is offered, and the metadata of claims: those stay.
+    // Of one object, which nobody else watches: the connector's own watches, and the collectors', come and go when they like.
     let open = async || -> Result<u32> {
         let metrics = remote.ok(["get", "--raw", "/metrics"]).await?;
         let watches = metrics.lines().filter(|line| {
             line.starts_with("apiserver_longrunning_requests{")
-                && line.contains(r#"resource="kubernetesclusters""#)
-                && line.contains(r#"verb="WATCH""#)
+                && [r#"resource="kubernetesclusters""#, r#"scope="resource""#, r#"verb="WATCH""#]
+                    .iter()
+                    .all(|label| line.contains(label))
         });
         Ok(watches.filter_map(|line| line.rsplit(' ').next()?.parse::<u32>().ok()).sum())
     };
-    // So does the collector's, once it has found the kind.
-    let told = async || -> Result<Option<String>> {
-        let (_, metrics) = corridor.connector.admin_get("/metrics").await?;
-        Ok(metrics.lines().find(|line| line.starts_with("connector_open_watches{")).map(str::to_owned))
+    let are_open = async |wanted: u32| {
+        let now = open().await?;
+        Ok(if now == wanted { Ok(()) } else { Err(format!("{now} are open")) })
     };
-    let (before, told_before) = (open().await?, told().await?);
-    ensure!(told_before.is_some());
+    // The collector of the app cluster has one watch of the kind, once it has found it.
+    let are_told = async |wanted: u32| {
+        let (_, metrics) = corridor.connector.admin_get("/metrics").await?;
+        let told = metrics.lines().find(|line| line.starts_with("connector_open_watches{")).map(str::to_owned);
+        let is_wanted = told.as_ref().is_some_and(|line| line.ends_with(&format!(" {wanted}")));
+        Ok(if is_wanted { Ok(()) } else { Err(format!("{told:?}")) })
+    };
+    eventually_within(2 * LONG, "the collector's watch", || are_told(1)).await?;
+    ensure!(open().await? == 0);
     let mut watches = Vec::new();
     for _ in 0..5 {
-        watches.push(app.spawn(["get", "--raw", "/apis/k8s.starter.org/v1alpha1/kubernetesclusters?watch=true"])?);
+        watches.push(app.spawn(["get", "--raw", ONE])?);
     }
-    eventually("five watches at the control plane", || async {
-        let now = open().await?;
-        Ok(if now == before + 5 { Ok(()) } else { Err(format!("{before} before, {now} now")) })
-    })
-    .await?;
+    eventually("five watches at the control plane", || are_open(5)).await?;
+    eventually("the metric to count them", || are_told(6)).await?;
     drop(watches);
-    eventually("the watches to be gone", || async {
-        let now = open().await?;
-        Ok(if now == before { Ok(()) } else { Err(format!("{before} before, {now} now")) })
-    })
-    .await?;
-    eventually("the metric to say so", || async {
-        let now = told().await?;
-        Ok(if now == told_before { Ok(()) } else { Err(format!("{told_before:?} before, {now:?} now")) })
-    })
-    .await?;
+    eventually("the watches to be gone", || are_open(0)).await?;
+    eventually("the metric to say so", || are_told(1)).await?;
     Ok(())
 }

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncWriteExt, copy_bidirectional, sink};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// It ends with this value; connections that are open then break.
 pub(super) struct Balancer {
@@ -18,7 +19,9 @@ pub(super) struct Balancer {
 struct State {
     endpoints: Vec<u16>,
     turn: usize,
-    open: Vec<AbortHandle>,
+    open: JoinSet<()>,
+    /// Told when what is open is to break. A new one for those that come after.
+    cut: watch::Sender<bool>,
 }
 
 impl Balancer {
@@ -39,35 +42,48 @@ impl Balancer {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).endpoints = endpoints.into_iter().collect();
     }
 
-    /// Breaks all that is open.
-    pub(super) fn cut(&self) {
-        for open in self.state.lock().unwrap_or_else(PoisonError::into_inner).open.drain(..) {
-            open.abort();
-        }
+    /// Breaks all that is open, and waits until the front knows of it: what is asked then goes over new connections.
+    pub(super) async fn cut(&self) {
+        let mut open = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut state.cut).send_replace(true);
+            std::mem::take(&mut state.open)
+        };
+        while open.join_next().await.is_some() {}
     }
 }
 
 impl Drop for Balancer {
     fn drop(&mut self) {
         self.work.abort();
-        self.cut();
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).open.abort_all();
     }
 }
 
 async fn run(listener: TcpListener, state: Arc<Mutex<State>>) {
-    while let Ok((mut from, _)) = listener.accept().await {
-        let endpoint = {
-            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.turn += 1;
-            state.endpoints.get(state.turn % state.endpoints.len().max(1)).copied()
-        };
-        // Who is chosen and gone is not passed over.
-        let work = tokio::spawn(async move {
-            let Some(port) = endpoint else { return };
-            let Ok(mut to) = TcpStream::connect(("127.0.0.1", port)).await else { return };
-            let _ = (from.set_nodelay(true), to.set_nodelay(true));
-            let _ = copy_bidirectional(&mut from, &mut to).await;
-        });
-        state.lock().unwrap_or_else(PoisonError::into_inner).open.push(work.abort_handle());
+    while let Ok((from, _)) = listener.accept().await {
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.turn += 1;
+        let endpoint = state.endpoints.get(state.turn % state.endpoints.len().max(1)).copied();
+        let cut = state.cut.subscribe();
+        // What has ended is not kept.
+        while state.open.try_join_next().is_some() {}
+        state.open.spawn(connect(from, endpoint, cut));
     }
+}
+
+/// Carries one connection. Who is chosen and gone is not passed over.
+async fn connect(mut from: TcpStream, endpoint: Option<u16>, mut cut: watch::Receiver<bool>) {
+    let Some(port) = endpoint else { return };
+    {
+        let Ok(mut to) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+        let _ = (from.set_nodelay(true), to.set_nodelay(true));
+        tokio::select! {
+            _ = copy_bidirectional(&mut from, &mut to) => return,
+            _ = cut.wait_for(|cut| *cut) => {}
+        }
+    }
+    // The front ends its side when it has taken note of the end of this one.
+    let _ = from.shutdown().await;
+    let _ = tokio::io::copy(&mut from, &mut sink()).await;
 }

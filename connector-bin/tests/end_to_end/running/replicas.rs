@@ -22,7 +22,7 @@ async fn one_of_two_replicas_registers() -> Result<()> {
 
     // Each serves, whoever registers.
     balancer.lead_to([second.port()]);
-    balancer.cut();
+    balancer.cut().await;
     let kubectl = app.kubectl();
     eventually("the second to serve", || async {
         let applied = kubectl.with_stdin(["apply", "-f", "-"], &claim("default", "db")).await?;

@@ -13,14 +13,19 @@ use rcgen::{
 };
 use serde_json::json;
 use testkit::connector::{Connector, ConnectorOptions};
-use testkit::{eventually, eventually_within, fixtures};
+use testkit::crossplane::Crossplane;
+use testkit::{Cluster, ClusterOptions, eventually, eventually_within, fixtures};
 use tokio::process::Command;
 
 use super::balancer::Balancer;
 use crate::raw::Raw;
-use crate::setup::{EXAMPLE_API, claim, clusters, json as get_json, options};
+use crate::setup::{EXAMPLE, EXAMPLE_API, claim, json as get_json, options};
 
 const ALL: &str = "/apis/k8s.starter.org/v1alpha1/kubernetesclusters";
+/// Requests, each over a connection of its own, that tell that all is well: some for each replica.
+const MORE: usize = 8;
+/// When the CAs of this test end, in seconds since 1970.
+const ENDS: i64 = 4_070_908_800;
 
 /// Asks all the time, on new connections too, and counts what failed.
 struct Load {
@@ -30,15 +35,15 @@ struct Load {
 }
 
 impl Load {
-    async fn start(app: &testkit::Cluster, balancer: Arc<Balancer>) -> Result<Self> {
+    async fn start(app: &Cluster, balancer: Arc<Balancer>) -> Result<Self> {
         let load = Self { answered: Arc::default(), failed: Arc::default(), stop: Arc::default() };
         let raw = Raw::admin_of(app).await?;
         let (answered, failed, stop) = (load.answered.clone(), load.failed.clone(), load.stop.clone());
         tokio::spawn(async move {
             while !stop.load(Ordering::Relaxed) {
                 // The front verifies only when it connects. What is under way on a connection that breaks may fail; nothing is.
-                balancer.cut();
-                tokio::time::sleep(Duration::from_millis(200)).await;
+                balancer.cut().await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
                 match raw.ask("GET", ALL, &[], "").await {
                     Ok(answer) if answer.status == 200 => _ = answered.fetch_add(1, Ordering::Relaxed),
                     Ok(answer) => failed.lock().unwrap().push(format!("{} {}", answer.status, answer.text())),
@@ -49,12 +54,16 @@ impl Load {
         Ok(load)
     }
 
-    /// Nothing failed so far, and something was asked since the last time.
-    fn check(&self, when: &str) -> Result<()> {
-        let failed = self.failed.lock().unwrap();
-        ensure!(failed.is_empty(), "{when}: {failed:?}");
-        ensure!(self.answered.swap(0, Ordering::Relaxed) > 0, "{when}: nothing was asked");
-        Ok(())
+    /// Nothing failed so far, and nothing does for some more requests.
+    async fn check(&self, when: &str) -> Result<()> {
+        let before = self.answered.load(Ordering::Relaxed);
+        eventually("more requests to be answered", || async {
+            let failed = self.failed.lock().unwrap();
+            ensure!(failed.is_empty(), "{when}: {failed:?}");
+            let more = self.answered.load(Ordering::Relaxed) - before;
+            Ok(if more >= MORE { Ok(()) } else { Err(format!("{more} more")) })
+        })
+        .await
     }
 }
 
@@ -95,9 +104,51 @@ async fn served_by(port: u16) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Waits until all of these have written so many lines of this kind.
+async fn logged(text: &str, times: usize, connectors: [&Connector; 2]) -> Result<()> {
+    eventually(text, || async {
+        for connector in connectors {
+            let log = connector.log()?;
+            if log.matches(text).count() < times {
+                return Ok(Err(log));
+            }
+        }
+        Ok(Ok(()))
+    })
+    .await
+}
+
+/// A cluster whose kube-apiserver says when it has taken another certificate.
+async fn talkative(name: &str) -> Result<Cluster> {
+    let apiserver_args = vec!["--v=2".to_owned()];
+    Cluster::start(ClusterOptions { apiserver_args, ..ClusterOptions::named(name) }).await
+}
+
+/// How often it has said so of the one that is called `name`.
+fn taken(cluster: &Cluster, name: &str) -> Result<usize> {
+    let log = std::fs::read_to_string(cluster.folder().join("kube-apiserver.log"))?;
+    let is_it = |line: &&str| line.contains("Loaded a new cert/key pair") && line.contains(name);
+    Ok(log.lines().filter(is_it).count())
+}
+
+/// Writes another pair of files, and waits until kube-apiserver has taken it.
+async fn replace(cluster: &Cluster, file: &str, name: &str, (certificate, key): (String, String)) -> Result<()> {
+    let before = taken(cluster, name)?;
+    std::fs::write(cluster.folder().join(format!("{file}.key")), key)?;
+    std::fs::write(cluster.folder().join(format!("{file}.crt")), certificate)?;
+    // It looks once a minute where it is not told of the change.
+    eventually_within(Duration::from_secs(120), "kube-apiserver to take another certificate", || async {
+        let now = taken(cluster, name)?;
+        Ok(if now > before { Ok(()) } else { Err(format!("{name} was taken {now} times")) })
+    })
+    .await
+}
+
 #[tokio::test]
 async fn every_ca_may_change_while_requests_go_on() -> Result<()> {
-    let (app, control_plane, _crossplane) = clusters().await?;
+    let (app, control_plane) = tokio::try_join!(talkative("app"), talkative("control-plane"))?;
+    let crossplane = Crossplane::install(&control_plane).await?;
+    crossplane.offer(&fixtures::xrd(EXAMPLE)?).await?;
     let kubectl = app.kubectl();
     let folder = tempfile::tempdir()?;
     let (ca_file, kubeconfig) = (folder.path().join("ca.crt"), folder.path().join("kubeconfig"));
@@ -147,52 +198,51 @@ async fn every_ca_may_change_while_requests_go_on() -> Result<()> {
     let next = authority("another-control-plane-ca")?;
     let former = std::fs::read_to_string(&ca_file)?;
     std::fs::write(&ca_file, format!("{former}{}", next.pem()))?;
-    eventually("the file to be read", || async {
-        let log = first.log()?;
-        Ok(if log.contains("the control plane's kubeconfig was read again") { Ok(()) } else { Err(log) })
-    })
-    .await?;
+    logged("the control plane's kubeconfig was read again", 1, [&first, &second]).await?;
     let names = ["localhost", "127.0.0.1", "kubernetes.default.svc"];
-    let (certificate, key) = issue(&next, "kube-apiserver", &names, ExtendedKeyUsagePurpose::ServerAuth)?;
-    std::fs::write(control_plane.folder().join("apiserver.key"), key)?;
-    std::fs::write(control_plane.folder().join("apiserver.crt"), certificate)?;
-    load.check("while the serving CA and the control plane's changed")?;
+    let pair = issue(&next, "kube-apiserver", &names, ExtendedKeyUsagePurpose::ServerAuth)?;
+    replace(&control_plane, "apiserver", "serving-cert", pair).await?;
+    load.check("while the serving CA and the control plane's changed").await?;
     // Only the new one counts, so that the way is taken anew by it.
     std::fs::write(&ca_file, next.pem())?;
+    logged("the control plane's kubeconfig was read again", 2, [&first, &second]).await?;
+    load.check("when only the control plane's new CA is trusted").await?;
 
     // The front-proxy's, as `kubeadm certs renew` does it: the CA file holds both before the certificate changes.
     let next = authority("another-front-proxy-ca")?;
     let file = app.folder().join("front-proxy-ca.crt");
     let former = std::fs::read_to_string(&file)?;
     std::fs::write(&file, format!("{former}{}", next.pem()))?;
-    eventually("the ConfigMap to tell", || async {
-        let of = ["get", "configmap", "extension-apiserver-authentication", "-n", "kube-system"];
-        let map = get_json(&kubectl, &of).await?;
-        let pem = map["data"]["requestheader-client-ca-file"].as_str().unwrap_or_default().trim();
-        Ok(if pem.ends_with(next.pem().trim()) { Ok(()) } else { Err(pem.to_owned()) })
-    })
-    .await?;
-    let (certificate, key) = issue(&next, "front-proxy-client", &[], ExtendedKeyUsagePurpose::ClientAuth)?;
-    std::fs::write(app.folder().join("front-proxy-client.key"), key)?;
-    std::fs::write(app.folder().join("front-proxy-client.crt"), certificate)?;
+    let trusted = format!(r#"connector_certificate_expiry_timestamp_seconds{{certificate="front-proxy-ca"}} {ENDS}"#);
+    for connector in [&first, &second] {
+        eventually("both CAs of the front proxy to be trusted", || async {
+            let (_, metrics) = connector.admin_get("/metrics").await?;
+            Ok(if metrics.lines().any(|line| line == trusted) { Ok(()) } else { Err(metrics) })
+        })
+        .await?;
+    }
+    let pair = issue(&next, "front-proxy-client", &[], ExtendedKeyUsagePurpose::ClientAuth)?;
+    replace(&app, "front-proxy-client", "aggregator-proxy-cert", pair).await?;
 
     eventually_within(Duration::from_secs(150), "the other CA to issue", || async {
         let (one, other) = (served_by(first.port()).await?, served_by(second.port()).await?);
         Ok(if one != before && other != before { Ok(()) } else { Err(one) })
     })
     .await?;
-    load.check("while the front proxy's CA changed, and the leaves")?;
-    // Some more with everything new.
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    load.check("when everything had changed")?;
+    load.check("while the front proxy's CA changed, and the leaves").await?;
     // kube-apiserver itself takes no CA out of the ConfigMap.
     std::fs::write(&file, next.pem())?;
     let only = json!({ "data": { "requestheader-client-ca-file": next.pem() } }).to_string();
     let of =
         ["patch", "configmap", "extension-apiserver-authentication", "-n", "kube-system", "--type=merge", "-p", &only];
+    let read = "the front-proxy CA was read";
+    let before = [&first, &second].map(|connector| connector.log().map(|log| log.matches(read).count()));
+    let [one, other] = before;
+    let (one, other) = (one?, other?);
+    ensure!(one == other, "they read it {one} and {other} times");
     kubectl.ok(of).await?;
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    load.check("when the former front proxy is not trusted any more")?;
+    logged(read, one + 1, [&first, &second]).await?;
+    load.check("when the former front proxy is not trusted any more").await?;
     kubectl.ok(["label", "kubernetescluster", "db", "a=b"]).await?;
     for connector in [&first, &second] {
         let log = connector.log()?;
