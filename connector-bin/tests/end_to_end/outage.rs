@@ -74,8 +74,12 @@ metadata:
     let stored = json(&corridor.control_plane.kubectl(), &["get", "kubernetesclusters", "-A"]).await?;
     ensure!(stored["items"].as_array().map(Vec::len) == Some(1), "{stored}");
     ensure!(app.run(["get", "configmap", "dependent"]).await?.status.success());
-    ensure!(corridor.connector.log()?.contains("the control plane is reachable again"));
-    Ok(())
+    let again = "the control plane is reachable again";
+    eventually("the log to say so", || async {
+        let log = corridor.connector.log()?;
+        Ok(if log.contains(again) { Ok(()) } else { Err(log) })
+    })
+    .await
 }
 
 /// A control plane whose connections are open and that says nothing is away, too: watches end, so that clients know, and requests

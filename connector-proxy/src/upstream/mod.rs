@@ -48,6 +48,9 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How often the kubeconfig's content is looked at. Secret volumes swap a symlink, which file events miss.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
+/// How often it is told at most that the control plane cannot be reached, or can again: with one of two servers gone, every other
+/// request says so.
+const TELL_INTERVAL: Duration = Duration::from_secs(10);
 /// How often a kubeconfig is read again at most that could not be used, or whose plugin gives no credential that lasts.
 const RENEW_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -79,7 +82,16 @@ pub(crate) struct Upstream {
     reachable: AtomicBool,
     /// When that last changed.
     reached: Mutex<Instant>,
+    told: Mutex<Told>,
     metrics: Arc<Metrics>,
+}
+
+/// What the log says of whether the control plane can be reached.
+struct Told {
+    reachable: bool,
+    at: Option<Instant>,
+    /// Why it could not, the last time.
+    error: String,
 }
 
 impl Upstream {
@@ -100,6 +112,7 @@ impl Upstream {
             generation: watch::Sender::new(0),
             reachable: AtomicBool::new(true),
             reached: Mutex::new(Instant::now()),
+            told: Mutex::new(Told { reachable: true, at: None, error: String::new() }),
             metrics,
         })
     }
@@ -140,26 +153,37 @@ impl Upstream {
         }
     }
 
-    /// Takes note of how a request went; says so once when it changes.
+    /// Takes note of how a request went; says so when it changes.
     pub(crate) fn observe(&self, error: Option<&(dyn std::error::Error + 'static)>) {
         let now = error.is_none();
         self.metrics.upstream.reachable.set(now.into());
         if self.reachable.swap(now, Ordering::Relaxed) != now {
             *self.reached.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-            match error {
-                Some(error) => {
-                    let error = Chain(error).to_string();
-                    let server = &self.route.load().server;
-                    let hint = hint(&error);
-                    warn!(
-                        %error,
-                        server,
-                        "the control plane cannot be reached: requests for claims answer 503 until it can{hint}"
-                    );
-                }
-                None => info!("the control plane is reachable again"),
+            if let Some(error) = error {
+                self.told.lock().unwrap_or_else(PoisonError::into_inner).error = Chain(error).to_string();
             }
+            self.tell();
         }
+    }
+
+    /// Says whether it can be reached, where that is not what was said last, and that is a while ago.
+    fn tell(&self) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.reachable.load(Ordering::Relaxed);
+        if now == told.reachable || told.at.is_some_and(|at| at.elapsed() < TELL_INTERVAL) {
+            return;
+        }
+        (told.reachable, told.at) = (now, Some(Instant::now()));
+        if now {
+            info!("the control plane is reachable again");
+            return;
+        }
+        let server = &self.route.load().server;
+        let hint = hint(&told.error);
+        warn!(
+            error = told.error,
+            server, "the control plane cannot be reached: requests for claims answer 503 until it can{hint}"
+        );
     }
 
     /// For how long the control plane has been reached without fail; zero while it is not.
@@ -184,6 +208,7 @@ impl Upstream {
         let (mut told, mut told_of_token) = (String::new(), String::new());
         loop {
             tokio::time::sleep(RELOAD_INTERVAL).await;
+            self.tell();
             tell_expiry(&self.path, &self.metrics);
             let token = self.route.load().refresh();
             tell_once(&mut told_of_token, token.as_ref().err(), "the former token of the control plane stays in force");

@@ -26,9 +26,9 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::chain::Chain;
-use crate::upstream::Upstream;
 use crate::upstream::kubeconfig::Route;
 use crate::upstream::own::{self, Patience};
+use crate::upstream::{TELL_INTERVAL, Upstream};
 
 const NAME: &str = "control-plane.example.org";
 
@@ -264,4 +264,25 @@ async fn own_requests_do_not_wait_for_ever() {
     assert!(ask("/apis").await.expect("an answer").unwrap().contains("/spaces/one/apis"));
     let error = ask("/silence").await.expect("an end").unwrap_err();
     assert!(Chain(&error).to_string().contains("the control plane does not answer"), "{}", Chain(&error));
+}
+
+/// Every other request may fail, for months.
+#[tokio::test]
+async fn a_control_plane_that_comes_and_goes_is_not_told_of_each_time() {
+    let (address, ca) = server(&[b"h2"]).await;
+    let (_folder, path) = kubeconfig(address, &ca, json!({}), None);
+    let upstream = Upstream::open(&path, false, Arc::new(Metrics::new())).await.unwrap();
+    let said = || upstream.told.lock().unwrap().reachable;
+    upstream.observe(Some(&std::io::Error::other("gone")));
+    assert!(!said(), "the first time at once");
+    for _ in 0..3 {
+        upstream.observe(None);
+        upstream.observe(Some(&std::io::Error::other("gone")));
+        upstream.observe(None);
+        assert!(!said() && !upstream.reached_for().is_zero());
+    }
+    upstream.told.lock().unwrap().at = Some(tokio::time::Instant::now() - TELL_INTERVAL);
+    // What follows the file looks now and then: what lasts is told.
+    upstream.tell();
+    assert!(said());
 }
