@@ -161,10 +161,10 @@ impl<'a> UnderWay<'a> {
         self.is_told = true;
         let duration = self.started.elapsed();
         self.seen.log(self.path.as_deref(), code, fault, duration);
-        let Seen { verb, group, resource, waits, .. } = &self.seen;
+        let Seen { verb, group, resource, waits, .. } = &mut self.seen;
         self.span.answered(verb, resource, code);
-        let labels = RequestLabels { verb, group: group.clone(), resource: resource.clone(), code, fault };
-        self.corridor.metrics.requests.answered(&labels, duration, waits);
+        let (group, resource) = (std::mem::take(group), std::mem::take(resource));
+        self.corridor.metrics.requests.answered(&RequestLabels { verb, group, resource, code, fault }, duration, waits);
     }
 }
 
