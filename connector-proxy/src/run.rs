@@ -99,49 +99,13 @@ pub enum ServeError {
 /// Dropping the future stops everything at once, open requests included. Nothing is lost but those.
 pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
     let metrics = Arc::new(Metrics::new());
-    let (app_cluster, server) = app_cluster_client(&config.app_cluster).await?;
-    let (kubeconfig, gzip) = (&config.control_plane_kubeconfig, config.control_plane_gzip);
-    let upstream = Arc::new(Upstream::open(kubeconfig, gzip, metrics.clone()).await?);
-    let cluster = match config.cluster_id.clone() {
-        Some(id) => id,
-        None => cluster_id(&app_cluster, server).await?,
-    };
-    let scheme = Arc::new(Hashed { cluster, claim_namespace: config.claim_namespace.clone() });
-
-    let admin = listen("admin-listen", config.admin_listen).await?;
-    let listener = listen("listen", config.listen).await?;
-    info!(
-        listen = %local(&listener),
-        admin = %local(&admin),
-        cluster_id = %scheme.cluster,
-        claim_namespace = scheme.claim_namespace,
-        "starting"
-    );
-
     let mut parts = JoinSet::new();
-    parts.spawn(serve_admin(admin, metrics.clone()));
-
-    {
-        let (upstream, namespace) = (upstream.clone(), config.claim_namespace.clone());
-        parts.spawn(async move { await_claim_namespace(&upstream, &namespace).await });
-    }
-    let owner = Owner::new(app_cluster.clone(), config.owner.clone());
-    // What is made at the start is to have it; what it says of a failure the other look says.
-    let _ = owner.read().await;
-    {
-        let owner = owner.clone();
-        parts.spawn(async move { owner.follow().await });
-    }
-
-    let source = match &config.tls {
-        Some(files) => Source::Files(files.clone()),
-        None => Source::Generated {
-            secrets: Box::new(Api::namespaced(app_cluster.clone(), &config.service.namespace)),
-            service: config.service.clone(),
-            owner: owner.clone(),
-        },
+    let mut shutdown = std::pin::pin!(shutdown);
+    // The app cluster may be away, and nobody should have to kill what waits for it.
+    let Start { app_cluster, upstream, scheme, listener, owner, certificate } = tokio::select! {
+        started = start(&config, &metrics, &mut parts) => started?,
+        () = &mut shutdown => return Ok(()),
     };
-    let certificate = CertificateSource::open(source, metrics.clone()).await?;
     let serving = certificate.subscribe();
     parts.spawn(certificate.keep_fresh());
 
@@ -226,7 +190,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     writers.spawn(registrar.run(candidate, registered, renewal, ending));
 
     let failed = tokio::select! {
-        () = shutdown => None,
+        () = &mut shutdown => None,
         ended = parts.join_next() => ended.and_then(Result::err),
         ended = writers.join_next() => ended.and_then(Result::err),
         ended = &mut server => return ended.map_err(ServeError::Part),
@@ -247,6 +211,60 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
         Some(part) => Err(ServeError::Part(part)),
         None => drained.map_err(ServeError::Part),
     }
+}
+
+/// What there has to be before anything can be served.
+struct Start {
+    app_cluster: kube::Client,
+    upstream: Arc<Upstream>,
+    scheme: Arc<Hashed>,
+    listener: TcpListener,
+    owner: Arc<Owner>,
+    certificate: CertificateSource,
+}
+
+/// Makes that; health is told meanwhile.
+async fn start(config: &Config, metrics: &Arc<Metrics>, parts: &mut JoinSet<()>) -> Result<Start, ServeError> {
+    let (app_cluster, server) = app_cluster_client(&config.app_cluster).await?;
+    let (kubeconfig, gzip) = (&config.control_plane_kubeconfig, config.control_plane_gzip);
+    let upstream = Arc::new(Upstream::open(kubeconfig, gzip, metrics.clone()).await?);
+    let cluster = match config.cluster_id.clone() {
+        Some(id) => id,
+        None => cluster_id(&app_cluster, server).await?,
+    };
+    let scheme = Arc::new(Hashed { cluster, claim_namespace: config.claim_namespace.clone() });
+
+    let admin = listen("admin-listen", config.admin_listen).await?;
+    let listener = listen("listen", config.listen).await?;
+    info!(
+        listen = %local(&listener),
+        admin = %local(&admin),
+        cluster_id = %scheme.cluster,
+        claim_namespace = scheme.claim_namespace,
+        "starting"
+    );
+    parts.spawn(serve_admin(admin, metrics.clone()));
+    {
+        let (upstream, namespace) = (upstream.clone(), config.claim_namespace.clone());
+        parts.spawn(async move { await_claim_namespace(&upstream, &namespace).await });
+    }
+    let owner = Owner::new(app_cluster.clone(), config.owner.clone());
+    // What is made at the start is to have it; what it says of a failure the other look says.
+    let _ = owner.read().await;
+    {
+        let owner = owner.clone();
+        parts.spawn(async move { owner.follow().await });
+    }
+    let source = match &config.tls {
+        Some(files) => Source::Files(files.clone()),
+        None => Source::Generated {
+            secrets: Box::new(Api::namespaced(app_cluster.clone(), &config.service.namespace)),
+            service: config.service.clone(),
+            owner: owner.clone(),
+        },
+    };
+    let certificate = CertificateSource::open(source, metrics.clone()).await?;
+    Ok(Start { app_cluster, upstream, scheme, listener, owner, certificate })
 }
 
 /// A client of the app cluster, and its URL.
