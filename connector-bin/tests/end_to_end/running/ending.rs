@@ -1,5 +1,6 @@
 //! What becomes of requests when a replica is asked to end (wire rule 11.23).
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -36,7 +37,7 @@ async fn a_start_can_be_ended() -> Result<()> {
     for option in ["--kubeconfig", "--control-plane-kubeconfig"] {
         command.arg(option).arg(&kubeconfig);
     }
-    let mut connector = command.env_clear().kill_on_drop(true).spawn()?;
+    let mut connector = command.env_clear().stderr(Stdio::null()).kill_on_drop(true).spawn()?;
     let asked = tokio::time::timeout(Duration::from_secs(60), silent.accept()).await.context("it asks nothing")??;
     let id = connector.id().context("it runs")?.to_string();
     ensure!(Command::new("kill").arg(id).status().await?.success());
