@@ -173,6 +173,13 @@ pub(crate) struct Difference {
     pub(crate) told: Vec<String>,
 }
 
+impl Difference {
+    /// Whether only resource versions differ: one side has stored what the other has left as it was.
+    pub(crate) fn is_of_versions(&self) -> bool {
+        self.told.iter().all(|told| told.lines().next().is_some_and(|line| line.ends_with(".resourceVersion:")))
+    }
+}
+
 /// Both sides, within one case.
 pub(crate) struct Both {
     pub(crate) native: Side,

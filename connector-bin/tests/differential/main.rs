@@ -64,8 +64,18 @@ async fn the_same_as_native() -> Result<()> {
     judge(found, &filter, world.minor)
 }
 
-/// Runs one case in namespaces of its own.
+/// Runs one case, and once more where nothing but versions differ: whether kube-apiserver stores an apply that changes nothing
+/// depends on the order of the managers, which is by time in seconds, and on one side a second may have begun meanwhile.
 async fn run(world: &World, case: &Case, namespace: &str) -> Result<Vec<Difference>> {
+    let found = ask_all(world, case, namespace).await?;
+    if found.is_empty() || !found.iter().all(Difference::is_of_versions) {
+        return Ok(found);
+    }
+    ask_all(world, case, &format!("{namespace}-again")).await
+}
+
+/// Asks what a case asks, in namespaces of its own.
+async fn ask_all(world: &World, case: &Case, namespace: &str) -> Result<Vec<Difference>> {
     let mut both = Both::new(&world.native_clients, &world.app_clients, namespace);
     make_namespaces(&mut both).await?;
     let mut found = Vec::new();

@@ -274,7 +274,6 @@ impl Side {
                             managers.iter_mut().for_each(|manager| self.normalize(manager));
                             managers.retain_mut(|manager| !forget_maps(manager));
                             managers.iter_mut().for_each(forget_time);
-                            managers.iter_mut().for_each(forget_time);
                             // Sorted by time, whose seconds each side counts for itself.
                             managers.sort_by_key(|of| {
                                 ["operation", "manager", "subresource", "apiVersion"]
