@@ -97,7 +97,9 @@ pub(super) fn services_arg(network: u8) -> String {
 pub(super) fn controller_manager_args(folder: &Path, kubeconfig: &Path, pods: bool) -> Vec<String> {
     let file = |name: &str| folder.join(name).display().to_string();
     let of_pods = if pods {
-        ",deployment-controller,replicaset-controller,endpointslice-controller,disruption-controller"
+        // kube-apiserver 1.33 looks for Services' endpoints in Endpoints still, later ones in EndpointSlices.
+        ",deployment-controller,replicaset-controller,endpoints-controller,endpointslice-controller,\
+         disruption-controller"
     } else {
         ""
     };

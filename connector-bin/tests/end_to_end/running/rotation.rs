@@ -1,7 +1,7 @@
 //! Trust changes while requests go on: every CA that there is, one after the other, and nobody notices.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -16,6 +16,7 @@ use testkit::connector::{Connector, ConnectorOptions};
 use testkit::crossplane::Crossplane;
 use testkit::{Cluster, ClusterOptions, eventually, eventually_within, fixtures};
 use tokio::process::Command;
+use tokio::task::JoinHandle;
 
 use super::balancer::Balancer;
 use crate::raw::Raw;
@@ -30,28 +31,35 @@ const ENDS: i64 = 95_617_584_000;
 /// Asks all the time, on new connections too, and counts what failed.
 struct Load {
     answered: Arc<AtomicUsize>,
-    failed: Arc<std::sync::Mutex<Vec<String>>>,
+    failed: Arc<Mutex<Vec<String>>>,
     stop: Arc<AtomicBool>,
+    task: JoinHandle<()>,
 }
 
 impl Load {
     async fn start(app: &Cluster, balancer: Arc<Balancer>) -> Result<Self> {
-        let load = Self { answered: Arc::default(), failed: Arc::default(), stop: Arc::default() };
         let raw = Raw::admin_of(app).await?;
-        let (answered, failed, stop) = (load.answered.clone(), load.failed.clone(), load.stop.clone());
-        tokio::spawn(async move {
-            while !stop.load(Ordering::Relaxed) {
+        let (answered, failed, stop): (Arc<AtomicUsize>, Arc<Mutex<Vec<_>>>, Arc<AtomicBool>) = Default::default();
+        let (count, failures, is_over) = (answered.clone(), failed.clone(), stop.clone());
+        let task = tokio::spawn(async move {
+            while !is_over.load(Ordering::Relaxed) {
                 // The front verifies only when it connects. What is under way on a connection that breaks may fail; nothing is.
                 balancer.cut().await;
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 match raw.ask("GET", ALL, &[], "").await {
-                    Ok(answer) if answer.status == 200 => _ = answered.fetch_add(1, Ordering::Relaxed),
-                    Ok(answer) => failed.lock().unwrap().push(format!("{} {}", answer.status, answer.text())),
-                    Err(error) => failed.lock().unwrap().push(format!("{error:#}")),
+                    Ok(answer) if answer.status == 200 => _ = count.fetch_add(1, Ordering::Relaxed),
+                    Ok(answer) => failures.lock().unwrap().push(format!("{} {}", answer.status, answer.text())),
+                    Err(error) => failures.lock().unwrap().push(format!("{error:#}")),
                 }
             }
         });
-        Ok(load)
+        Ok(Self { answered, failed, stop, task })
+    }
+
+    /// From then on no connection is cut.
+    async fn end(mut self) -> Result<()> {
+        self.stop.store(true, Ordering::Relaxed);
+        Ok((&mut self.task).await?)
     }
 
     /// Nothing failed so far, and nothing does for some more requests.
@@ -243,6 +251,7 @@ async fn every_ca_may_change_while_requests_go_on() -> Result<()> {
     kubectl.ok(of).await?;
     logged(read, one + 1, [&first, &second]).await?;
     load.check("when the former front proxy is not trusted any more").await?;
+    load.end().await?;
     kubectl.ok(["label", "kubernetescluster", "db", "a=b"]).await?;
     for connector in [&first, &second] {
         let log = connector.log()?;
