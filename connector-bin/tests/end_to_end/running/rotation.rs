@@ -177,7 +177,7 @@ async fn every_ca_may_change_while_requests_go_on() -> Result<()> {
     let second = Connector::start(&app, &control_plane, options).await?;
     balancer.lead_to([first.port(), second.port()]);
     kubectl.apply(&claim("default", "db")).await?;
-    let load = Load::start(&app, balancer).await?;
+    let load = Load::start(&app, balancer.clone()).await?;
 
     // The CA that replicas share: first trusted beside the former one, then issuing.
     let secret = get_json(&kubectl, &["get", "secret", "connector-serving-ca", "-n", "kube-system"]).await?;
