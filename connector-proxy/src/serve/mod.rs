@@ -1,5 +1,6 @@
 //! The server that the front calls: listener, TLS, limits, drain.
 
+mod authority;
 mod certificate;
 mod listener;
 
